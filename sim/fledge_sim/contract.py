@@ -1,0 +1,232 @@
+"""The policy contract: what every input and output of a network means, checked by hash.
+
+One frozen value from which simulator, trainer, exporter, firmware and hardware-in-the-loop harness derive. Canonical
+JSON; SHA-256 over it; the first 32 bits are the log variable `fledge.contract` on the drone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from fledge_sim.errors import FledgeError
+
+FORMAT = 1
+"""Version of the contract's own layout; a file of another version is refused by name."""
+
+TERM_SIZES: Mapping[str, int | None] = {
+    "position_error": 3,
+    "rotation": 9,
+    "velocity_error": 3,
+    "angular_velocity": 3,
+    "action_history": None,
+}
+"""Known observation terms and their sizes; None: any multiple of four (oldest action first)."""
+
+
+class ContractError(FledgeError):
+    """A contract that cannot be parsed, or two contracts that do not agree."""
+
+
+@dataclass(frozen=True)
+class ObservationTerm:
+    """One block of the network's input.
+
+    The network sees clip(sensed, -clip, clip) * scale. Noise is what training added to `sensed` before the clip.
+    """
+
+    name: str
+    size: int
+    unit: str
+    frame: str
+    """heading: z up, turned about z by the yaw held at take-over; body: x forward, y left, z up; actuator."""
+    clip: float
+    """Bound on each element before scaling [unit]; finite."""
+    scale: float
+    noise: float
+    """Standard deviation used in training [unit]."""
+
+
+@dataclass(frozen=True)
+class ActionMapping:
+    """fraction = low + (action + 1)/2 (high - low), per motor M1..M4; hover balances the nominal robot's weight."""
+
+    kind: Literal["thrust_fraction", "rotor_speed_fraction"]
+    low: float
+    high: float
+    hover: float
+    """Action in [-1, 1] at which thrust balances weight on the nominal robot."""
+    motors: tuple[str, ...] = ("M1", "M2", "M3", "M4")
+    spin: tuple[int, ...] = (-1, 1, -1, 1)
+    """Sign of the reaction torque about body z, per motor."""
+
+
+@dataclass(frozen=True)
+class SetpointSemantics:
+    """What the errors in the observation mean: sensed minus commanded, and which yaw is held."""
+
+    position_error: str = "position - setpoint"
+    velocity_error: str = "velocity - setpoint"
+    yaw: str = "held at take-over"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Outside it the policy was not trained; the guard hands over to the stock controller."""
+
+    position_error: float = 1.5
+    """[m], any axis"""
+    velocity: float = 4.0
+    """[m/s], norm"""
+    angular_velocity: float = 30.0
+    """[rad/s], any axis"""
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """gru: one GRU layer of hidden[0], dense to 4, tanh. mlp: dense + tanh per hidden size, dense to 4, tanh."""
+
+    kind: Literal["gru", "mlp"]
+    hidden: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How the weights came about."""
+
+    algorithm: str
+    seed: int
+    code_version: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """See the module's docstring. `validate` is called on construction."""
+
+    robot: str
+    robot_sha256: str
+    device_type: str
+    """Device type name that the drone reports over CRTP (port 13, channel 1, command 2)."""
+    observation: tuple[ObservationTerm, ...]
+    action: ActionMapping
+    network: NetworkShape
+    training: TrainingRecord
+    weights_sha256: str = ""
+    native_rate: int = 100
+    """[Hz], the rate at which recurrent state and action history advance; equals the rate of training."""
+    inference_rate: int = 500
+    """[Hz], a multiple of native_rate; calls in between see a temporary copy of the state."""
+    setpoint: SetpointSemantics = SetpointSemantics()
+    envelope: Envelope = Envelope()
+    quantisation: str = "float32"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    @property
+    def observation_size(self) -> int:
+        """Number of network inputs, action history included."""
+        return sum(term.size for term in self.observation)
+
+    @property
+    def history_length(self) -> int:
+        """H: how many past actions (4 numbers each) the network sees; 0 without an action_history term."""
+        return sum(term.size // 4 for term in self.observation if term.name == "action_history")
+
+    @property
+    def recurrent_size(self) -> int:
+        """Numbers of recurrent state carried between native steps."""
+        return self.network.hidden[0] if self.network.kind == "gru" else 0
+
+    def canonical_json(self) -> str:
+        """Sorted keys, no white space, shortest exact floats: the text that is hashed."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the canonical JSON."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+    @property
+    def hash32(self) -> int:
+        """First 32 bits of the digest; what the drone reports."""
+        return int(self.sha256[:8], 16)
+
+
+def validate(contract: Contract) -> None:
+    """Raise ContractError, naming the field, unless every part is meaningful and consistent."""
+
+    def require(condition: bool, message: str) -> None:
+        if not condition:
+            raise ContractError(f"contract: {message}")
+
+    require(contract.format == FORMAT, f"format {contract.format} is not the supported {FORMAT}; retrain or convert")
+    names = [term.name for term in contract.observation]
+    require(len(set(names)) == len(names) and bool(names), f"observation terms repeat or are missing: {names}")
+    for term in contract.observation:
+        require(term.name in TERM_SIZES, f"unknown observation term '{term.name}'; known: {', '.join(TERM_SIZES)}")
+        expected = TERM_SIZES[term.name]
+        size_fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
+        require(size_fits, f"term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
+        for name, value in (("clip", term.clip), ("scale", term.scale)):
+            require(math.isfinite(value) and value > 0, f"term '{term.name}': {name} {value} must be finite and > 0")
+    if "action_history" in names:
+        require(names[-1] == "action_history", "action_history must be the last observation term")
+    action = contract.action
+    require(0 <= action.low < action.high <= 1, f"action range {action.low}..{action.high} must lie in 0..1")
+    require(-1 < action.hover < 1, f"hover action {action.hover} must lie inside -1..1")
+    require(len(action.motors) == 4 and len(action.spin) == 4, "action needs four motors and four spin signs")
+    require(
+        contract.native_rate > 0 and contract.inference_rate % contract.native_rate == 0,
+        f"inference rate {contract.inference_rate} Hz must be a multiple of the native rate {contract.native_rate} Hz",
+    )
+    require(bool(contract.network.hidden), "network needs at least one hidden size")
+    require(contract.network.kind != "gru" or len(contract.network.hidden) == 1, "a gru has one hidden size")
+
+
+def parse(text: str | bytes) -> Contract:
+    """Contract from canonical JSON. Raises ContractError with the offending field."""
+    try:
+        tree = json.loads(text)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ContractError(f"contract: not JSON ({error}); the policy file is damaged") from error
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
+        raise ContractError(f"contract: format {found} is not the supported {FORMAT}; use a matching fledge version")
+    try:
+        return Contract(
+            **{
+                **tree,
+                "observation": tuple(ObservationTerm(**term) for term in tree["observation"]),
+                "action": ActionMapping(**_tuples(tree["action"])),
+                "network": NetworkShape(**_tuples(tree["network"])),
+                "training": TrainingRecord(**tree["training"]),
+                "setpoint": SetpointSemantics(**tree["setpoint"]),
+                "envelope": Envelope(**tree["envelope"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"contract: missing or unknown field ({error}); use a matching fledge version") from error
+
+
+def _tuples(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
+
+
+def differences(ours: Contract, theirs: Contract) -> list[str]:
+    """Fields that differ, one sentence each: 'action.high: 1.0 here, 0.9 there'."""
+
+    def walk(path: str, a: object, b: object) -> list[str]:
+        if isinstance(a, dict) and isinstance(b, dict):
+            keys = sorted(cast("dict[str, object]", a).keys() | b.keys())
+            return [line for key in keys for line in walk(f"{path}.{key}" if path else key, a.get(key), b.get(key))]
+        return [] if a == b else [f"{path}: {a} here, {b} there"]
+
+    return walk("", json.loads(ours.canonical_json()), json.loads(theirs.canonical_json()))

@@ -1,0 +1,161 @@
+"""A policy file: weights and contract in one .npz, and the network's reference forward pass in numpy.
+
+train writes it, export reads it; neither knows the other.
+
+Weights (row-major, y = W x + b):
+    gru: gru.weight_input (3H, I), gru.weight_hidden (3H, H), gru.bias_input (3H,), gru.bias_hidden (3H,), gate order
+         reset, update, candidate; output.weight (4, H), output.bias (4,).
+         r = sigmoid(Wr x + Ur h + b), z likewise, c = tanh(Wc x + bc + r * (Uc h + dc)), h' = (1 - z) c + z h.
+    mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (4, Hn), output.bias (4,); tanh everywhere.
+The output layer is followed by tanh. Inputs are clipped and scaled as the contract says before the first layer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fledge_sim.contract import Contract, NetworkShape, parse
+from fledge_sim.errors import FledgeError
+from fledge_sim.files import write_atomically
+
+Float32 = NDArray[np.float32]
+Weights = Mapping[str, Float32]
+
+
+class PolicyFileError(FledgeError):
+    """A policy file that is missing, damaged, or not what its contract says."""
+
+
+def weight_shapes(network: NetworkShape, inputs: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of every weight array, in file order."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    width = inputs
+    if network.kind == "gru":
+        hidden = network.hidden[0]
+        shapes["gru.weight_input"] = (3 * hidden, inputs)
+        shapes["gru.weight_hidden"] = (3 * hidden, hidden)
+        shapes["gru.bias_input"] = (3 * hidden,)
+        shapes["gru.bias_hidden"] = (3 * hidden,)
+        width = hidden
+    else:
+        for index, hidden in enumerate(network.hidden):
+            shapes[f"dense{index}.weight"] = (hidden, width)
+            shapes[f"dense{index}.bias"] = (hidden,)
+            width = hidden
+    shapes["output.weight"] = (4, width)
+    shapes["output.bias"] = (4,)
+    return shapes
+
+
+def weights_sha256(weights: Weights) -> str:
+    """Digest of names, shapes and little-endian float32 bytes, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name], dtype="<f4")
+        digest.update(f"{name}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Contract and weights that belong together; construction checks that they do."""
+
+    contract: Contract
+    weights: Weights
+
+    def __post_init__(self) -> None:
+        shapes = weight_shapes(self.contract.network, self.contract.observation_size)
+        if set(shapes) != set(self.weights):
+            missing = ", ".join(sorted(set(shapes) ^ set(self.weights)))
+            raise PolicyFileError(f"policy: weights missing or not expected by the contract: {missing}")
+        for name, shape in shapes.items():
+            array = self.weights[name]
+            if array.shape != shape:
+                raise PolicyFileError(f"policy: '{name}' has shape {array.shape}, the contract says {shape}")
+            if not np.isfinite(array).all():
+                raise PolicyFileError(f"policy: '{name}' holds a NaN or infinite weight; the training run diverged")
+        if self.contract.weights_sha256 != weights_sha256(self.weights):
+            raise PolicyFileError("policy: weights do not match their checksum; the file is damaged or was edited")
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights."""
+        return sum(array.size for array in self.weights.values())
+
+
+def assemble(contract: Contract, weights: Weights) -> Policy:
+    """Policy from a contract without checksum and its weights (converted to float32)."""
+    arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in weights.items()}
+    return Policy(dataclasses.replace(contract, weights_sha256=weights_sha256(arrays)), arrays)
+
+
+def save(policy: Policy, path: Path) -> None:
+    """Write `path` atomically."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(policy.contract.canonical_json().encode(), dtype=np.uint8)
+    np.savez(buffer, contract=text, **{name: np.asarray(array) for name, array in policy.weights.items()})
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: Path) -> Policy:
+    """Read and check a policy file. Raises PolicyFileError or ContractError with what to do."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise PolicyFileError(f"policy file {path} does not exist; train one with `fledge train`") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise PolicyFileError(f"policy file {path} is damaged ({error}); train or copy it again") from error
+    if "contract" not in arrays:
+        raise PolicyFileError(f"policy file {path} holds no contract; it was not written by fledge")
+    contract = parse(arrays.pop("contract").tobytes())
+    return Policy(contract, {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()})
+
+
+def scale_observation(contract: Contract, observation: NDArray[np.floating]) -> NDArray[np.floating]:
+    """clip(x, -clip, clip) * scale per term; observation (..., I) in contract units."""
+    clip = np.concatenate([np.full(term.size, term.clip) for term in contract.observation]).astype(observation.dtype)
+    scale = np.concatenate([np.full(term.size, term.scale) for term in contract.observation]).astype(observation.dtype)
+    return np.clip(observation, -clip, clip) * scale
+
+
+def forward(
+    policy: Policy, observation: NDArray[np.floating], state: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """One native step of the network, the plain reference every other text is compared with.
+
+    Args:
+        observation: (..., I), contract units and order, unscaled; its dtype is the dtype of the arithmetic.
+        state: (..., S), recurrent state; S = 0 for an mlp.
+    Returns:
+        action (..., 4) in [-1, 1], and the next state (..., S).
+    """
+    weights = {name: array.astype(observation.dtype) for name, array in policy.weights.items()}
+    x = scale_observation(policy.contract, observation)
+    if policy.contract.network.kind == "gru":
+        hidden = policy.contract.network.hidden[0]
+        from_input = x @ weights["gru.weight_input"].T + weights["gru.bias_input"]
+        from_hidden = state @ weights["gru.weight_hidden"].T + weights["gru.bias_hidden"]
+        gates = _sigmoid(from_input[..., : 2 * hidden] + from_hidden[..., : 2 * hidden])
+        reset, update = gates[..., :hidden], gates[..., hidden:]
+        candidate = np.tanh(from_input[..., 2 * hidden :] + reset * from_hidden[..., 2 * hidden :])
+        state = x = (1 - update) * candidate + update * state
+    else:
+        for index in range(len(policy.contract.network.hidden)):
+            x = np.tanh(x @ weights[f"dense{index}.weight"].T + weights[f"dense{index}.bias"])
+    return np.tanh(x @ weights["output.weight"].T + weights["output.bias"]), state
+
+
+def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    result: NDArray[np.floating] = (np.tanh(x / 2) + 1) / 2
+    return result

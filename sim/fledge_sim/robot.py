@@ -1,0 +1,189 @@
+"""Robots as data: one TOML file each, every quantity with value, unit and source.
+
+Public models of one 30 g drone disagree by 4x on roll inertia and 6x on motor lag, so the source is part of the number
+and the loader refuses a quantity without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from fledge_sim.errors import FledgeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROBOTS = Path(__file__).parent / "robots"
+
+Shape = tuple[int, ...]
+QUANTITIES: Mapping[str, tuple[str, Shape, float, float]] = {
+    # name: unit, shape, smallest and largest physical value of each element
+    "mass": ("kg", (), 1e-3, 100.0),
+    "inertia": ("kg m^2", (3,), 1e-8, 100.0),
+    "rotor_position": ("m", (4, 2), -5.0, 5.0),
+    "rotor_spin": ("1", (4,), -1.0, 1.0),
+    "thrust_curve": ("N, N/(rad/s), N/(rad/s)^2", (3,), -100.0, 1000.0),
+    "rotor_speed_max": ("rad/s", (), 1.0, 1e5),
+    "thrust_max": ("N", (), 1e-4, 1e3),
+    "fraction_low": ("1", (), 0.0, 0.99),
+    "fraction_high": ("1", (), 0.01, 1.0),
+    "torque_per_thrust": ("m", (), 1e-5, 1.0),
+    "rotor_time_constant_rise": ("s", (), 1e-3, 2.0),
+    "rotor_time_constant_fall": ("s", (), 1e-3, 2.0),
+    "drag": ("N/(m/s)", (3,), 0.0, 100.0),
+    "leg_height": ("m", (), 0.0, 5.0),
+    "pwm_levels": ("1", (), 2.0, 65536.0),
+    "gravity": ("m/s^2", (), 0.0, 30.0),
+}
+"""The complete list: a file with more, fewer or other units is refused."""
+
+Actuation = Literal["thrust_fraction", "rotor_speed_fraction"]
+
+
+class RobotError(FledgeError):
+    """A robot file that is missing, incomplete or unphysical."""
+
+
+@dataclass(frozen=True)
+class Robot:
+    """One rigid quadrotor in SI units; body axes x forward, y left, z up; rotors M1..M4. Fields as in QUANTITIES."""
+
+    name: str
+    description: str
+    device_type: str
+    actuation: Actuation
+    mass: float
+    inertia: tuple[float, float, float]
+    rotor_position: tuple[tuple[float, float], ...]
+    rotor_spin: tuple[float, ...]
+    thrust_curve: tuple[float, float, float]
+    rotor_speed_max: float
+    thrust_max: float
+    fraction_low: float
+    fraction_high: float
+    torque_per_thrust: float
+    rotor_time_constant_rise: float
+    rotor_time_constant_fall: float
+    drag: tuple[float, float, float]
+    leg_height: float
+    pwm_levels: float
+    gravity: float
+
+    @property
+    def sha256(self) -> str:
+        """Digest of name, actuation and every value (sources and prose excluded)."""
+        tree = {key: getattr(self, key) for key in ("name", "actuation", *QUANTITIES)}
+        return hashlib.sha256(json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def hover_thrust(self) -> float:
+        """Thrust per rotor that balances the weight [N]."""
+        return self.mass * self.gravity / 4
+
+    @property
+    def hover_rotor_speed(self) -> float:
+        """Rotor speed at hover [rad/s]."""
+        return rotor_speed_from_thrust(self.thrust_curve, self.hover_thrust)
+
+    @property
+    def full_scale(self) -> float:
+        """What actuation fraction 1 means: a thrust [N] or a rotor speed [rad/s], by `actuation`."""
+        return self.thrust_max if self.actuation == "thrust_fraction" else self.rotor_speed_max
+
+    @property
+    def hover_action(self) -> float:
+        """Action in [-1, 1] that balances the weight."""
+        amount = self.hover_thrust if self.actuation == "thrust_fraction" else self.hover_rotor_speed
+        fraction = amount / self.full_scale
+        return 2 * (fraction - self.fraction_low) / (self.fraction_high - self.fraction_low) - 1
+
+
+def rotor_speed_from_thrust(curve: tuple[float, float, float], thrust: float) -> float:
+    """Positive root n of c0 + c1 n + c2 n^2 = thrust [rad/s]."""
+    c0, c1, c2 = curve
+    return (-c1 + math.sqrt(c1 * c1 + 4 * c2 * (thrust - c0))) / (2 * c2)
+
+
+def names() -> list[str]:
+    """Robots that ship with fledge."""
+    return sorted(path.stem for path in ROBOTS.glob("*.toml"))
+
+
+def load(name_or_path: str) -> Robot:
+    """Robot by its shipped name, or from a TOML file. Raises RobotError saying what to change."""
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else ROBOTS / f"{name_or_path}.toml"
+    try:
+        tree = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        known = ", ".join(names())
+        raise RobotError(f"no robot '{name_or_path}'; give one of {known}, or the path of a .toml file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RobotError(f"{path}: cannot be read as TOML: {error}") from error
+    return parse(tree, str(path))
+
+
+def parse(tree: Mapping[str, Any], where: str) -> Robot:
+    """Check a TOML tree: every quantity present, unit as expected, source given, value physical."""
+    texts = ("name", "description", "device_type", "actuation")
+    for key in texts:
+        if not isinstance(tree.get(key), str) or not tree[key]:
+            raise RobotError(f"{where}: '{key}' must be a non-empty text")
+    if tree["actuation"] not in ("thrust_fraction", "rotor_speed_fraction"):
+        raise RobotError(f"{where}: actuation '{tree['actuation']}' must be thrust_fraction or rotor_speed_fraction")
+    unknown = sorted(set(tree) - set(texts) - set(QUANTITIES))
+    if unknown:
+        raise RobotError(f"{where}: unknown entries {', '.join(unknown)}; known quantities: {', '.join(QUANTITIES)}")
+    values = {name: _quantity(tree, name, where) for name in QUANTITIES}
+    robot = Robot(**{key: tree[key] for key in texts}, **values)
+    _check_flyable(robot, where)
+    return robot
+
+
+def _quantity(tree: Mapping[str, Any], name: str, where: str) -> Any:
+    unit, shape, low, high = QUANTITIES[name]
+    entry = tree.get(name)
+    if not isinstance(entry, Mapping):
+        raise RobotError(f"{where}: quantity [{name}] is missing; give value, unit = \"{unit}\" and source")
+    if entry.get("unit") != unit:
+        raise RobotError(f"{where}: [{name}] unit is {entry.get('unit')!r}, it must be {unit!r}; convert the value")
+    if not isinstance(entry.get("source"), str) or not entry["source"].strip():
+        raise RobotError(f"{where}: [{name}] has no source; say where the number comes from")
+    if set(entry) - {"value", "unit", "source"}:
+        raise RobotError(f"{where}: [{name}] has entries other than value, unit and source")
+    return _checked(entry.get("value"), shape, low, high, f"{where}: [{name}] value")
+
+
+def _checked(value: Any, shape: Shape, low: float, high: float, what: str) -> Any:
+    if shape:
+        if not isinstance(value, list) or len(value) != shape[0]:
+            raise RobotError(f"{what} must be a list of {shape[0]}")
+        return tuple(_checked(item, shape[1:], low, high, what) for item in value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RobotError(f"{what} must be a finite number, got {value!r}")
+    if not low <= value <= high:
+        raise RobotError(f"{what} {value} is outside the physical range {low} to {high}")
+    return float(value)
+
+
+def _check_flyable(robot: Robot, where: str) -> None:
+    if robot.thrust_curve[2] <= 0:
+        raise RobotError(f"{where}: [thrust_curve] needs a positive quadratic coefficient")
+    if any(abs(spin) != 1 for spin in robot.rotor_spin):
+        raise RobotError(f"{where}: [rotor_spin] must be +1 or -1 per rotor")
+    jx, jy, jz = robot.inertia
+    if max(jx, jy, jz) > jx + jy + jz - max(jx, jy, jz):
+        raise RobotError(f"{where}: [inertia] {robot.inertia} breaks the triangle inequality of a rigid body")
+    if robot.fraction_low >= robot.fraction_high:
+        raise RobotError(f"{where}: fraction_low must be below fraction_high")
+    if not -1 < robot.hover_action < 0.9:
+        ratio = cast("float", robot.thrust_max) / robot.hover_thrust
+        raise RobotError(f"{where}: cannot hover with authority to spare (thrust-to-weight {ratio:.2f})")

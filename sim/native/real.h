@@ -1,0 +1,62 @@
+/* real.h: the scalar type of the physics text.
+ *
+ * `real` is one number on a microcontroller (float), one number in tests (double, -DREAL_DOUBLE), or a SIMD vector of
+ * REAL_LANES environments on the host (float; GCC and clang vector extensions). Arithmetic operators work on all three,
+ * also between a scalar and a vector; what operators cannot say is below.
+ */
+#ifndef FLEDGE_REAL_H
+#define FLEDGE_REAL_H
+
+#include <stdint.h>
+
+#if defined(REAL_LANES)
+
+typedef float real __attribute__((vector_size(4 * REAL_LANES)));
+typedef int32_t real_mask __attribute__((vector_size(4 * REAL_LANES)));
+typedef float real_scalar;
+
+static inline real real_splat(float value) { return value - (real){0}; }
+static inline real_mask real_greater(real a, real b) { return a > b; }
+static inline real real_select(real_mask condition, real yes, real no) {
+    return (real)((condition & (real_mask)yes) | (~condition & (real_mask)no));
+}
+
+#if defined(__AVX512F__) && REAL_LANES == 16
+#include <immintrin.h>
+static inline real real_sqrt(real x) { return (real)_mm512_sqrt_ps((__m512)x); }
+#elif defined(__AVX__) && REAL_LANES == 8
+#include <immintrin.h>
+static inline real real_sqrt(real x) { return (real)_mm256_sqrt_ps((__m256)x); }
+#else
+static inline real real_sqrt(real x) {
+    real root;
+    for (int lane = 0; lane < REAL_LANES; lane++) root[lane] = __builtin_sqrtf(x[lane]);
+    return root;
+}
+#endif
+
+#else /* one number */
+
+#if defined(REAL_DOUBLE)
+typedef double real;
+typedef double real_scalar;
+static inline real real_sqrt(real x) { return __builtin_sqrt(x); }
+static inline real real_splat(double value) { return value; }
+#else
+typedef float real;
+typedef float real_scalar;
+static inline real real_sqrt(real x) { return __builtin_sqrtf(x); }
+static inline real real_splat(float value) { return value; }
+#endif
+
+typedef int real_mask;
+static inline real_mask real_greater(real a, real b) { return a > b; }
+static inline real real_select(real_mask condition, real yes, real no) { return condition ? yes : no; }
+
+#endif
+
+static inline real real_max(real a, real b) { return real_select(real_greater(a, b), a, b); }
+static inline real real_min(real a, real b) { return real_select(real_greater(a, b), b, a); }
+static inline real real_clip(real x, real low, real high) { return real_min(real_max(x, low), high); }
+
+#endif
