@@ -1,0 +1,51 @@
+# Two commands set everything up on a fresh machine: `make fly` and `make test`. Needs Python >= 3.10 and a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 0
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+NATIVE := $(wildcard CMakeLists.txt */native/*.c */native/*.h)
+
+.PHONY: fly test check format clean dist
+
+## train, export, prove, and fly on the virtual Crazyflie; report in runs/fly-SEED/report.html
+fly: $(VENV)/.installed
+	$(BIN)/fledge fly --seed $(SEED)
+
+## the test suite, on both cores
+test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+## lint, format, types and the direction of dependence
+check: $(VENV)/.developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.developer
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+	git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format -i
+
+## wheel and sdist, into dist/
+dist: $(VENV)/.developer
+	$(BIN)/python -m build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "fledge needs Python 3.10 or newer; try make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt $(NATIVE)
+	@echo "installing fledge and what it needs into $(VENV) (once; a minute or two)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.developer: $(VENV)/.installed
+	$(PIP) -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
