@@ -1,0 +1,69 @@
+"""The command line: `fledge VERB [options]`. A verb's module is imported only when it is called, so start-up stays short."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from fledge_sim import __version__
+from fledge_sim.errors import FledgeError
+
+VERBS: Mapping[str, str] = {
+    "fly": "train, export, check and fly on the virtual Crazyflie, in one go; writes a report",
+    "train": "train a policy for a robot; writes runs/NAME/policy.npz",
+    "eval": "measure a policy in simulation: survival, hover, figure-eights, robustness",
+    "export": "turn a policy into C for a microcontroller, and into ONNX",
+    "check": "prove an exported policy: parity, self-test, instruction count, modelled time",
+    "sim": "serve a virtual Crazyflie over UDP for any cflib client",
+    "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",
+}
+
+
+def overview() -> str:
+    """What `fledge --help` prints."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: fledge VERB [options]",
+            "",
+            "Train a neural flight controller in seconds, put it on a Crazyflie's microcontroller, and prove before the",
+            "first flight that it will work.",
+            "",
+            *lines,
+            "",
+            "`fledge VERB --help` explains a verb. Start with `fledge fly`.",
+        ]
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exit code of one command: 0 done, 1 a check or flight failed, 2 bad input, 130 interrupted."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if arguments else 2
+    verb, *rest = arguments
+    if verb in ("-V", "--version"):
+        print(f"fledge {__version__}")
+        return 0
+    if verb not in VERBS:
+        print(f"fledge: no verb '{verb}'; choose one of {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    try:
+        import tyro
+
+        module = importlib.import_module(f"fledge_hil.verbs.{verb}")
+        options = tyro.cli(module.Options, args=rest, prog=f"fledge {verb}", description=module.__doc__)
+        return int(module.run(options))
+    except FledgeError as error:
+        print(f"fledge {verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"fledge {verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
