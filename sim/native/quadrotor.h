@@ -1,8 +1,8 @@
 /* quadrotor.h: the physics of a quadrotor and its reverse sweep, for any scalar type (real.h).
  *
  * One text for the host (a vector of environments), for the microcontroller (float) and for tests (double).
- * State, setpoint and parameters are flat arrays of `real`; the enums below name the rows, and fledge_sim/kernel.py uses
- * the same numbers. SI units. World: z up. Body: x forward, y left, z up. Quaternion w, x, y, z, body to world.
+ * State, setpoint and parameters are flat arrays of `real`; the enums below name the rows, and fledge_sim/kernel.py
+ * uses the same numbers. SI units. World: z up. Body: x forward, y left, z up. Quaternion w, x, y, z, body to world.
  * Equations and their derivation: docs/dynamics.md.
  */
 #ifndef FLEDGE_QUADROTOR_H
@@ -45,7 +45,7 @@ enum quadrotor_parameter_row {
 /* Effects that a caller switches; the rigid body, rotors and disturbances are always on. */
 enum quadrotor_effect { QUADROTOR_EFFECT_DRAG = 1, QUADROTOR_EFFECT_FLOOR = 2 };
 
-/* ---- rotations: the only place in C that indexes a quaternion ------------------------------------------------------ */
+/* ---- rotations: the only place in C that indexes a quaternion ----------------------------------- */
 
 static inline void cross(const real a[3], const real b[3], real out[3]) {
     out[0] = a[1] * b[2] - a[2] * b[1];
@@ -96,21 +96,23 @@ static inline void quaternion_matrix_reverse(const real q[4], const real m[9], r
 
 /* q_dot = 1/2 q (x) (0, w) */
 static inline void quaternion_rate(const real q[4], const real w[3], real q_dot[4]) {
-    q_dot[0] = -0.5f * (q[1] * w[0] + q[2] * w[1] + q[3] * w[2]);
-    q_dot[1] = 0.5f * (q[0] * w[0] + q[2] * w[2] - q[3] * w[1]);
-    q_dot[2] = 0.5f * (q[0] * w[1] - q[1] * w[2] + q[3] * w[0]);
-    q_dot[3] = 0.5f * (q[0] * w[2] + q[1] * w[1] - q[2] * w[0]);
+    const real_scalar half = (real_scalar)0.5;
+    q_dot[0] = -half * (q[1] * w[0] + q[2] * w[1] + q[3] * w[2]);
+    q_dot[1] = half * (q[0] * w[0] + q[2] * w[2] - q[3] * w[1]);
+    q_dot[2] = half * (q[0] * w[1] - q[1] * w[2] + q[3] * w[0]);
+    q_dot[3] = half * (q[0] * w[2] + q[1] * w[1] - q[2] * w[0]);
 }
 
 static inline void quaternion_rate_reverse(const real q[4], const real w[3], const real l[4], real q_bar[4],
                                            real w_bar[3]) {
-    q_bar[0] += 0.5f * (l[1] * w[0] + l[2] * w[1] + l[3] * w[2]);
-    q_bar[1] += 0.5f * (l[3] * w[1] - l[0] * w[0] - l[2] * w[2]);
-    q_bar[2] += 0.5f * (l[1] * w[2] - l[0] * w[1] - l[3] * w[0]);
-    q_bar[3] += 0.5f * (l[2] * w[0] - l[0] * w[2] - l[1] * w[1]);
-    w_bar[0] += 0.5f * (l[1] * q[0] + l[2] * q[3] - l[0] * q[1] - l[3] * q[2]);
-    w_bar[1] += 0.5f * (l[2] * q[0] + l[3] * q[1] - l[0] * q[2] - l[1] * q[3]);
-    w_bar[2] += 0.5f * (l[1] * q[2] + l[3] * q[0] - l[0] * q[3] - l[2] * q[1]);
+    const real_scalar half = (real_scalar)0.5;
+    q_bar[0] += half * (l[1] * w[0] + l[2] * w[1] + l[3] * w[2]);
+    q_bar[1] += half * (l[3] * w[1] - l[0] * w[0] - l[2] * w[2]);
+    q_bar[2] += half * (l[1] * w[2] - l[0] * w[1] - l[3] * w[0]);
+    q_bar[3] += half * (l[2] * w[0] - l[0] * w[2] - l[1] * w[1]);
+    w_bar[0] += half * (l[1] * q[0] + l[2] * q[3] - l[0] * q[1] - l[3] * q[2]);
+    w_bar[1] += half * (l[2] * q[0] + l[3] * q[1] - l[0] * q[2] - l[1] * q[3]);
+    w_bar[2] += half * (l[1] * q[2] + l[3] * q[0] - l[0] * q[3] - l[2] * q[1]);
 }
 
 /* Scales to unit length in place; returns 1/|q| for the reverse sweep. */
@@ -126,7 +128,7 @@ static inline void quaternion_normalise_reverse(const real q[4], real scale, rea
     for (int i = 0; i < 4; i++) l[i] = (l[i] - q[i] * along) * scale;
 }
 
-/* ---- forces -------------------------------------------------------------------------------------------------------- */
+/* ---- forces ------------------------------------------------------------------------------------- */
 
 /* T_i = scale_i (c0 + c1 n_i + c2 n_i^2) [N] */
 static inline void quadrotor_thrust(const real *rotor_speed, const real *parameter, real thrust[4]) {
@@ -160,7 +162,7 @@ static inline void quadrotor_add_drag_reverse(const real *q, const real *velocit
     quaternion_rotate(q, body_bar, 1, velocity_add);
     for (int i = 0; i < 3; i++) velocity_bar[i] += velocity_add[i];
 }
-#define QUADROTOR_FRICTION_SPEED 0.01f /* [m/s], below it Coulomb friction turns viscous */
+#define QUADROTOR_FRICTION_SPEED ((real_scalar)0.01) /* [m/s], below it Coulomb friction turns viscous */
 
 /* Four feet under the rotors on the plane z = 0: spring and damper, never pulling; regularised Coulomb friction.
  *   N = max(0, k d - b v_z) for depth d > 0,  F_t = -mu N v_t / sqrt(|v_t|^2 + s^2)
@@ -191,7 +193,7 @@ static inline void quadrotor_add_floor(const real *state, const real *parameter,
     }
 }
 
-/* ---- continuous dynamics ------------------------------------------------------------------------------------------- */
+/* ---- continuous dynamics ------------------------------------------------------------------------ */
 
 /* x_dot = f(x, n_setpoint): docs/dynamics.md, eq. 1 to 6. */
 static inline void quadrotor_derivative(const real *x, const real *setpoint, const real *parameter, unsigned effects,
@@ -217,8 +219,8 @@ static inline void quadrotor_derivative(const real *x, const real *setpoint, con
         const int j = (i + 1) % 3, k = (i + 2) % 3;
         x_dot[QUADROTOR_POSITION + i] = v[i];
         x_dot[QUADROTOR_VELOCITY + i] = force[i] * parameter[QUADROTOR_MASS_INVERSE];
-        x_dot[QUADROTOR_ANGULAR_VELOCITY + i] = parameter[QUADROTOR_INERTIA_INVERSE + i] *
-                                                (torque[i] + (inertia[j] - inertia[k]) * w[j] * w[k]);
+        x_dot[QUADROTOR_ANGULAR_VELOCITY + i] =
+            parameter[QUADROTOR_INERTIA_INVERSE + i] * (torque[i] + (inertia[j] - inertia[k]) * w[j] * w[k]);
     }
     x_dot[QUADROTOR_VELOCITY + 2] -= parameter[QUADROTOR_GRAVITY];
     quaternion_rate(q, w, x_dot + QUADROTOR_QUATERNION);
@@ -271,7 +273,7 @@ static inline void quadrotor_derivative_reverse(const real *x, const real *setpo
     }
 }
 
-/* ---- one step: classical Runge-Kutta of order 4, setpoint held ------------------------------------------------------ */
+/* ---- one step: classical Runge-Kutta of order 4, setpoint held ---------------------------------- */
 
 /* out = x + h dx */
 static inline void quadrotor_axpy(const real *x, real_scalar h, const real *dx, real *out) {
@@ -319,7 +321,7 @@ static inline void quadrotor_step_reverse(const real *x, const real *setpoint, c
     for (int i = 0; i < QUADROTOR_STATES; i++) l[i] = sum[i];
 }
 
-/* ---- actuation: action in [-1, 1] -> rotor speed setpoint, with the firmware's (nominal) constants ------------------- */
+/* ---- actuation: action in [-1, 1] -> rotor speed setpoint, with the firmware's (nominal) constants  */
 
 enum quadrotor_actuation_kind { QUADROTOR_ROTOR_SPEED_FRACTION = 0, QUADROTOR_THRUST_FRACTION = 1 };
 
