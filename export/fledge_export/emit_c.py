@@ -1,0 +1,168 @@
+"""Policy -> policy.c and policy.h: self-contained C99 without libc, heap or double, the same bytes for the same policy.
+
+float32. The texts in templates/ hold the arithmetic; this module fills in sizes, constants and golden vectors. The
+interface of the two files is firmware/policy/README.md.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from fledge_sim.contract import TERM_SIZES, Contract
+from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Float32, Policy
+
+from fledge_export import golden
+from fledge_export.layout import Layout, layers, normaliser, pack, padded
+
+TEMPLATES = Path(__file__).parent / "templates"
+ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1}
+
+
+class EmitError(FledgeError):
+    """A policy that cannot become C."""
+
+
+@dataclass(frozen=True)
+class EmittedC:
+    """The two files, complete."""
+
+    header: str
+    source: str
+
+
+def emit(policy: Policy) -> EmittedC:
+    """Header and source. Raises EmitError for weights whose sums could overflow, or a name C cannot quote."""
+    _check_headroom(policy)
+    layout, goldens = pack(policy), golden.make(policy)
+    kind = policy.contract.network.kind
+    source = _fill(
+        "policy.c",
+        network=_describe(policy),
+        weight_count=layout.values.size,
+        golden_count=golden.COUNT,
+        weights=_rows([_float(value) for value in layout.values]),
+        weights_crc32=f"{weights_crc32(layout):08x}",
+        step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
+        goldens=_golden_arrays(goldens),
+        self_test=_fill(f"{kind}_self_test.c"),
+    )
+    return EmittedC(_header(policy.contract, _describe(policy)), source)
+
+
+def weights_crc32(layout: Layout) -> int:
+    """CRC-32 of the constants as little-endian bytes."""
+    return zlib.crc32(layout.values.astype("<f4").tobytes())
+
+
+def _header(contract: Contract, network: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_. +-]+", contract.robot):
+        raise EmitError(f"robot name {contract.robot!r} cannot be quoted in C; use letters, digits and '_. +-'")
+    envelope = contract.envelope
+    return _fill(
+        "policy.h",
+        network=network,
+        input_size=contract.observation_size,
+        state_size=contract.recurrent_size,
+        history_length=contract.history_length,
+        native_rate=contract.native_rate,
+        inference_rate=contract.inference_rate,
+        hash32=f"{contract.hash32:08x}",
+        sha256=contract.sha256,
+        robot=contract.robot,
+        offsets=_offsets(contract),
+        action_low=_float(contract.action.low),
+        action_high=_float(contract.action.high),
+        action_hover=_float(contract.action.hover),
+        action_kind=ACTION_KINDS[contract.action.kind],
+        envelope_position_error=_float(envelope.position_error),
+        envelope_velocity=_float(envelope.velocity),
+        envelope_angular_velocity=_float(envelope.angular_velocity),
+    )
+
+
+def _offsets(contract: Contract) -> str:
+    starts: dict[str, int] = {}
+    for term in contract.observation:
+        starts[term.name] = sum(before.size for before in contract.observation[: len(starts)])
+    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in TERM_SIZES]
+    return "\n".join(lines)
+
+
+def _mlp_step(policy: Policy, layout: Layout) -> str:
+    hidden = policy.contract.network.hidden
+    inputs = policy.contract.observation_size
+    lines = []
+    for index, outputs in enumerate(hidden):
+        source, target = ("layer_a", "layer_b") if index % 2 == 0 else ("layer_b", "layer_a")
+        width = inputs if index == 0 else hidden[index - 1]
+        start = layout.offsets[f"dense{index}"]
+        lines.append(f"dense(policy_weights + {start}, {source}, {width}, {target}, {padded(outputs)});")
+        lines.append(f"tanh_each({target}, {outputs});")
+    last = "layer_a" if len(hidden) % 2 == 0 else "layer_b"
+    lines.append(
+        f"dense(policy_weights + {layout.offsets['output']}, {last}, {hidden[-1]}, output, POLICY_OUTPUT_SIZE);"
+    )
+    scratch = max(inputs, *(padded(outputs) for outputs in hidden))
+    return _fill("mlp_step.c", scratch=scratch, layers="\n".join("    " + line for line in lines))
+
+
+def _gru_step(policy: Policy, layout: Layout) -> str:
+    hidden = policy.contract.network.hidden[0]
+    return _fill(
+        "gru_step.c",
+        hidden_padded=padded(hidden),
+        gates_padded=padded(2 * hidden),
+        **{f"offset_{name}": offset for name, offset in layout.offsets.items()},
+    )
+
+
+def _golden_arrays(vectors: golden.GoldenVectors) -> str:
+    parts = [_bits_array("golden_input[GOLDENS][POLICY_INPUT_SIZE]", vectors.inputs)]
+    if vectors.states.shape[1]:
+        parts.append(_bits_array("golden_state[GOLDENS + 1][POLICY_STATE_SIZE]", vectors.states))
+    parts.append(_bits_array("golden_output[GOLDENS][POLICY_OUTPUT_SIZE]", vectors.outputs))
+    return "/* Bits of floats; volatile reads keep the compiler from answering for the machine. */\n" + "\n".join(parts)
+
+
+def _bits_array(declaration: str, values: Float32) -> str:
+    body = ",\n".join("{" + _rows([f"0x{bits:08x}u" for bits in row]) + "}" for row in values.astype("<f4").view("<u4"))
+    return f"static const uint32_t {declaration} = {{\n{body}}};"
+
+
+def _check_headroom(policy: Policy) -> None:
+    """No sum may overflow: infinity minus infinity would be a NaN whose sign depends on the processor."""
+    clip, scale = normaliser(policy)
+    bound = (clip.astype(np.float64) * scale).max()
+    for name, (weight, bias) in layers(policy).items():
+        largest = (np.abs(weight).sum(axis=1, dtype=np.float64) * max(bound, 1.0) + np.abs(bias)).max()
+        if not largest < 1e37:
+            raise EmitError(f"layer {name} can overflow float32 (sums up to {largest:.1e}); the training run diverged")
+        bound = 1.0
+
+
+def _describe(policy: Policy) -> str:
+    network = policy.contract.network
+    sizes = "-".join(str(size) for size in (policy.contract.observation_size, *network.hidden, 4))
+    return f"{network.kind} {sizes}, float32, {policy.parameter_count} weights."
+
+
+def _float(value: float | np.float32) -> str:
+    """C99 hexadecimal constant: exact, and the same on every machine."""
+    mantissa, exponent = float(np.float32(value)).hex().split("p")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}f"
+
+
+def _rows(words: Sequence[str]) -> str:
+    """Four constants per line: a row of the wide kernel is four lines, of the narrow one line."""
+    return ",\n".join(", ".join(words[start : start + 4]) for start in range(0, len(words), 4))
+
+
+def _fill(template: str, **values: object) -> str:
+    return Template((TEMPLATES / f"{template}.in").read_text()).substitute(values)

@@ -1,0 +1,66 @@
+"""The network in float32, operation by operation in the order of the emitted C: the expected bits of golden vectors.
+
+Written from the unpacked weights, so that packing, emission and compilation are all checked against it. numpy rounds
+every elementwise float32 sum, product and quotient as IEEE 754 says, which is all that is used here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from fledge_sim.policy import Float32, Policy
+
+from fledge_export.layout import layers, normaliser
+
+TANH_LIMIT = np.float32(7.6)
+_NUMERATOR = [
+    float.fromhex(c) for c in ("0x1p+0", "0x1.13b8b0p-3", "0x1.d71482p-9", "0x1.760550p-16", "0x1.108a72p-26")
+]
+_DENOMINATOR = [
+    float.fromhex(c) for c in ("0x1p+0", "0x1.df31a8p-2", "0x1.ae0df4p-6", "0x1.69ab6cp-12", "0x1.d67382p-21")
+]
+
+
+def step(policy: Policy, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
+    """One native step for a batch: (n, I), (n, S) -> action (n, 4), next state (n, S). Bits as on the target."""
+    maps = layers(policy)
+    clip, scale = normaliser(policy)
+    x = _clamp(observation, clip) * scale
+    if policy.contract.network.kind == "gru":
+        hidden = _clamp(state, np.float32(1))
+        half = np.float32(0.5) * _dense(*maps["gates"], np.hstack([x, hidden]))
+        gates = np.float32(0.5) * tanh(half) + np.float32(0.5)
+        reset, update = np.hsplit(gates, 2)
+        from_hidden = _dense(*maps["candidate_hidden"], hidden)
+        candidate = tanh(_dense(*maps["candidate_input"], x) + reset * from_hidden)
+        state = x = (np.float32(1) - update) * candidate + update * hidden
+    else:
+        for index in range(len(policy.contract.network.hidden)):
+            x = tanh(_dense(*maps[f"dense{index}"], x))
+    return tanh(_dense(*maps["output"], x)), state
+
+
+def tanh(unbounded: Float32) -> Float32:
+    """x P(x^2) / Q(x^2) on |x| <= 7.6; own weighted least-squares fit, within 5e-7 of tanh."""
+    x = _clamp(unbounded, TANH_LIMIT)
+    square = x * x
+    return x * _horner(_NUMERATOR, square) / _horner(_DENOMINATOR, square)
+
+
+def _horner(coefficients: list[float], x: Float32) -> Float32:
+    result = np.full_like(x, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        result = np.float32(coefficient) + x * result
+    return result
+
+
+def _dense(weight: Float32, bias: Float32, x: Float32) -> Float32:
+    """W x + b: bias first, inputs ascending, each product and each sum rounded."""
+    total = np.broadcast_to(bias, (len(x), len(bias))).astype(np.float32)
+    for index in range(weight.shape[1]):
+        total = total + x[:, index : index + 1] * weight[:, index]
+    return total
+
+
+def _clamp(x: Float32, limit: Float32 | np.float32) -> Float32:
+    """Into [-limit, limit]; NaN becomes 0."""
+    return np.where(np.isnan(x), np.float32(0), np.clip(x, -limit, limit)).astype(np.float32)

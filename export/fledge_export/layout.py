@@ -1,0 +1,76 @@
+"""The order of numbers in the C file: clip and scale of each input, then layers packed for the 16- and 4-output kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from fledge_sim.policy import Float32, Policy
+
+WIDE, NARROW = 16, 4
+"""Outputs per pass of the two kernels; a layer is padded with zero rows to a multiple of NARROW."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All constants of a policy in one array, and where each layer starts."""
+
+    values: Float32
+    offsets: dict[str, int]
+    """First element per layer. mlp: dense0..., output. gru: gates, candidate_input, candidate_hidden, output."""
+
+
+def padded(outputs: int) -> int:
+    """Outputs of a layer including its padding."""
+    return -(-outputs // NARROW) * NARROW
+
+
+def normaliser(policy: Policy) -> tuple[Float32, Float32]:
+    """Clip [contract units] and scale of each input, (I,) each."""
+    terms = policy.contract.observation
+    clip = np.concatenate([np.full(term.size, term.clip, np.float32) for term in terms])
+    scale = np.concatenate([np.full(term.size, term.scale, np.float32) for term in terms])
+    return clip, scale
+
+
+def layers(policy: Policy) -> dict[str, tuple[Float32, Float32]]:
+    """Weight (O, I) and bias (O,) of every dense map the C file evaluates, in file order.
+
+    A gru's reset and update gates see input and state at once, W [x, h] + (b + d); its candidate keeps the two apart,
+    because the reset gate multiplies only the part from the state.
+    """
+    w = policy.weights
+    result: dict[str, tuple[Float32, Float32]] = {}
+    if policy.contract.network.kind == "gru":
+        gates = 2 * policy.contract.network.hidden[0]
+        joint = np.hstack([w["gru.weight_input"][:gates], w["gru.weight_hidden"][:gates]])
+        result["gates"] = (joint, w["gru.bias_input"][:gates] + w["gru.bias_hidden"][:gates])
+        result["candidate_input"] = (w["gru.weight_input"][gates:], w["gru.bias_input"][gates:])
+        result["candidate_hidden"] = (w["gru.weight_hidden"][gates:], w["gru.bias_hidden"][gates:])
+    else:
+        for index in range(len(policy.contract.network.hidden)):
+            result[f"dense{index}"] = (w[f"dense{index}.weight"], w[f"dense{index}.bias"])
+    result["output"] = (w["output.weight"], w["output.bias"])
+    return result
+
+
+def pack(policy: Policy) -> Layout:
+    """Every constant in the order in which the C file reads it."""
+    parts: list[Float32] = list(normaliser(policy))
+    offsets: dict[str, int] = {}
+    for name, (weight, bias) in layers(policy).items():
+        offsets[name] = sum(part.size for part in parts)
+        parts.append(_pack_dense(weight, bias))
+    return Layout(np.concatenate(parts).astype(np.float32), offsets)
+
+
+def _pack_dense(weight: Float32, bias: Float32) -> Float32:
+    """(blocks of [1 + I][16], then of [1 + I][4]): bias row, then one row per input."""
+    outputs, inputs = weight.shape
+    rows = np.zeros((1 + inputs, padded(outputs)), np.float32)
+    rows[0, :outputs] = bias
+    rows[1:, :outputs] = weight.T
+    wide = padded(outputs) // WIDE * WIDE
+    blocks = [rows[:, start : start + WIDE] for start in range(0, wide, WIDE)]
+    blocks += [rows[:, start : start + NARROW] for start in range(wide, padded(outputs), NARROW)]
+    return np.concatenate([np.ascontiguousarray(block).ravel() for block in blocks])
