@@ -25,7 +25,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-        raise FledgeError(f"cannot write {path}: {error.strerror or error}; free space or choose another place") from error
+        raise FledgeError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another place"
+        ) from error
 
 
 def _umask() -> int:

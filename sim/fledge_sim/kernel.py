@@ -1,16 +1,15 @@
 """The native quadrotor kernel: one step of many environments at once, and its reverse sweep.
 
-Arrays are float32, C-contiguous, one column per environment; rows as in sim/native/quadrotor.h (the enums here are the
-same numbers). Shapes, dtypes and layout are checked on every call; the values are not: a NaN in a state stays a NaN of
-that environment alone. Equations: docs/dynamics.md. The environment variable FLEDGE_ISA (baseline, avx2) selects a
-narrower instruction set than the processor offers.
+Arrays are float32, C-contiguous, one column per environment, rows as in fledge_sim/rows.py. Shapes, dtypes and layout
+are checked on every call; the values are not: a NaN in one environment stays in that environment. Equations:
+docs/dynamics.md. The environment variable FLEDGE_ISA (baseline, avx2) selects a narrower instruction set than the
+processor offers.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
-from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,78 +17,37 @@ from numpy.typing import NDArray
 
 from fledge_sim.errors import FledgeError
 from fledge_sim.native import open_library
-from fledge_sim.robot import Robot
+from fledge_sim.rows import (
+    EFFECT_DRAG,
+    EFFECT_FLOOR,
+    PARAMETERS,
+    ROTORS,
+    STATES,
+    Float32,
+    Parameter,
+    State,
+    hover_state,
+    parameter_rows,
+    setpoint_from_action,
+)
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-
-class State(IntEnum):
-    """First row of each part of the state; quadrotor_state_row in C."""
-
-    POSITION = 0
-    """3 rows [m], world."""
-    QUATERNION = 3
-    """4 rows, w x y z, body to world."""
-    VELOCITY = 7
-    """3 rows [m/s], world."""
-    ANGULAR_VELOCITY = 10
-    """3 rows [rad/s], body."""
-    ROTOR_SPEED = 13
-    """4 rows [rad/s], M1..M4."""
-
-
-class Parameter(IntEnum):
-    """First row of each physical parameter; quadrotor_parameter_row in C."""
-
-    MASS_INVERSE = 0
-    """1 row [1/kg]."""
-    INERTIA = 1
-    """3 rows [kg m^2], principal, body."""
-    INERTIA_INVERSE = 4
-    """3 rows [1/(kg m^2)]."""
-    ROTOR_X = 7
-    """4 rows [m], body, from the centre of mass."""
-    ROTOR_Y = 11
-    """4 rows [m], body."""
-    THRUST_CURVE = 15
-    """3 rows, c0 [N], c1 [N/(rad/s)], c2 [N/(rad/s)^2]."""
-    THRUST_SCALE = 18
-    """4 rows [1], 1 = nominal."""
-    TORQUE_PER_THRUST = 22
-    """4 rows [m], signed: reaction about body +z per newton."""
-    LAG_RISE_INVERSE = 26
-    """1 row [1/s]."""
-    LAG_FALL_INVERSE = 27
-    """1 row [1/s]."""
-    DRAG = 28
-    """3 rows [N/(m/s)], body axes."""
-    DISTURBANCE_FORCE = 31
-    """3 rows [N], world."""
-    DISTURBANCE_TORQUE = 34
-    """3 rows [N m], body."""
-    GRAVITY = 37
-    """1 row [m/s^2], positive."""
-    LEG_HEIGHT = 38
-    """1 row [m], feet below the centre of mass, under the rotors."""
-    FLOOR_STIFFNESS = 39
-    """1 row [N/m], per foot."""
-    FLOOR_DAMPING = 40
-    """1 row [N/(m/s)], per foot."""
-    FLOOR_FRICTION = 41
-    """1 row [1], Coulomb."""
-
-
-STATES = 17
-ROTORS = 4
-PARAMETERS = 42
-EFFECT_DRAG = 1
-EFFECT_FLOOR = 2
-
-FLOOR_COMPRESSION = 1e-3
-"""[m], how far the feet sink in at rest with the default floor."""
-FLOOR_FRICTION = 0.6
-"""[1], default Coulomb coefficient."""
+__all__ = [
+    "PARAMETERS",
+    "ROTORS",
+    "STATES",
+    "Parameter",
+    "State",
+    "hover_state",
+    "instruction_set",
+    "parameter_rows",
+    "setpoint_from_action",
+    "step",
+    "step_adjoint",
+    "step_adjoint_double",
+    "step_double",
+]
 
 _library = open_library("_kernel", Path(__file__).parent)
 _step = _library.fledge_step
@@ -116,71 +74,6 @@ def instruction_set() -> str:
     """Name of the variant in use: baseline, avx2 or avx512."""
     name: bytes = _library.fledge_instruction_set()
     return name.decode()
-
-
-def parameter_rows(robot: Robot, n: int) -> Float32:
-    """Parameters (42, n) of `n` copies of the nominal robot: no disturbance, thrust scale 1, floor as `floor_defaults`."""
-    stiffness, damping = floor_defaults(robot)
-    values: dict[Parameter, tuple[float, ...]] = {
-        Parameter.MASS_INVERSE: (1 / robot.mass,),
-        Parameter.INERTIA: robot.inertia,
-        Parameter.INERTIA_INVERSE: tuple(1 / j for j in robot.inertia),
-        Parameter.ROTOR_X: tuple(x for x, _ in robot.rotor_position),
-        Parameter.ROTOR_Y: tuple(y for _, y in robot.rotor_position),
-        Parameter.THRUST_CURVE: robot.thrust_curve,
-        Parameter.THRUST_SCALE: (1.0,) * ROTORS,
-        Parameter.TORQUE_PER_THRUST: tuple(spin * robot.torque_per_thrust for spin in robot.rotor_spin),
-        Parameter.LAG_RISE_INVERSE: (1 / robot.rotor_time_constant_rise,),
-        Parameter.LAG_FALL_INVERSE: (1 / robot.rotor_time_constant_fall,),
-        Parameter.DRAG: robot.drag,
-        Parameter.DISTURBANCE_FORCE: (0.0,) * 3,
-        Parameter.DISTURBANCE_TORQUE: (0.0,) * 3,
-        Parameter.GRAVITY: (robot.gravity,),
-        Parameter.LEG_HEIGHT: (robot.leg_height,),
-        Parameter.FLOOR_STIFFNESS: (stiffness,),
-        Parameter.FLOOR_DAMPING: (damping,),
-        Parameter.FLOOR_FRICTION: (FLOOR_FRICTION,),
-    }
-    column = np.concatenate([values[row] for row in Parameter]).astype(np.float32)
-    return np.ascontiguousarray(np.broadcast_to(column[:, None], (PARAMETERS, _environments(n))))
-
-
-def floor_defaults(robot: Robot) -> tuple[float, float]:
-    """Stiffness [N/m] and damping [N/(m/s)] per foot.
-
-    Stiffness: the weight on four feet sinks in by FLOOR_COMPRESSION. Damping: critical in the stiffest of heave, roll
-    and pitch, which needs the least, since four feet at lever r move the mass J / r^2 when the body turns:
-    4 b = 2 sqrt(4 k m'), m' = min(m, J_x / mean(y^2), J_y / mean(x^2)).
-    """
-    stiffness = robot.mass * robot.gravity / (ROTORS * FLOOR_COMPRESSION)
-    squares = np.square(np.asarray(robot.rotor_position)).mean(axis=0)
-    moved = min(robot.mass, robot.inertia[0] / squares[1], robot.inertia[1] / squares[0])
-    return stiffness, math.sqrt(ROTORS * stiffness * moved) / 2
-
-
-def hover_state(robot: Robot, n: int) -> Float32:
-    """States (17, n): at the origin, level, at rest, rotors at hover speed."""
-    state = np.zeros((STATES, _environments(n)), np.float32)
-    state[State.QUATERNION] = 1
-    state[State.ROTOR_SPEED :] = robot.hover_rotor_speed
-    return state
-
-
-def setpoint_from_action(robot: Robot, action: NDArray[np.floating]) -> Float32:
-    """Rotor speed setpoints [rad/s] that the firmware asks for, with its nominal constants (docs/dynamics.md).
-
-    Args:
-        robot: nominal robot; names the actuation and its range.
-        action: (4, n) in [-1, 1], clipped to it, M1..M4.
-    """
-    if action.ndim != 2 or action.shape[0] != ROTORS:
-        raise FledgeError(f"action has shape {action.shape}, it must be ({ROTORS}, n)")
-    span = robot.fraction_high - robot.fraction_low
-    amount = robot.full_scale * (robot.fraction_low + span * (np.clip(action, -1, 1).astype(np.float64) + 1) / 2)
-    if robot.actuation == "rotor_speed_fraction":
-        return np.ascontiguousarray(amount, dtype=np.float32)
-    c0, c1, c2 = robot.thrust_curve
-    return np.ascontiguousarray((np.sqrt(c1 * c1 + 4 * c2 * (amount - c0)) - c1) / (2 * c2), dtype=np.float32)
 
 
 def step(
@@ -239,6 +132,7 @@ def step_adjoint(
     adjoint_next: Float32,
     *,
     drag: bool = False,
+    floor: bool = False,
     threads: int = 1,
 ) -> tuple[Float32, Float32]:
     """Reverse sweep of `step`: with x' = step(x, u) and l = dL/dx', dL/dx = (dx'/dx)^T l and dL/du = (dx'/du)^T l.
@@ -250,6 +144,7 @@ def step_adjoint(
         dt: step [s].
         adjoint_next: (17, n), l, in units of L per unit of each row of the state.
         drag: as in the step.
+        floor: as in the step; the derivative at the instant of contact is that of the side the stage lies on.
         threads: as in the step.
     Returns:
         dL/dx (17, n) and dL/du (4, n).
@@ -268,7 +163,7 @@ def step_adjoint(
         parameters.ctypes.data,
         n,
         dt,
-        EFFECT_DRAG * drag,
+        EFFECT_DRAG * drag | EFFECT_FLOOR * floor,
         threads,
         adjoint_next.ctypes.data,
         adjoint_state.ctypes.data,
@@ -277,16 +172,65 @@ def step_adjoint(
     return adjoint_state, adjoint_setpoint
 
 
-def _environments(n: int) -> int:
-    if n < 1:
-        raise FledgeError(f"n is {n}; ask for at least one environment")
-    return n
+def step_double(
+    state: Float64,
+    rotor_speed_setpoint: Float64,
+    parameters: Float64,
+    dt: float,
+    *,
+    drag: bool = False,
+    floor: bool = False,
+) -> Float64:
+    """`step` of one environment in double precision, the same C text: state (17,), setpoint (4,), parameters (42,)."""
+    for name, array, rows in (
+        ("state", state, STATES),
+        ("rotor_speed_setpoint", rotor_speed_setpoint, ROTORS),
+        ("parameters", parameters, PARAMETERS),
+    ):
+        _check_double(array, name, rows)
+    following = np.empty(STATES)
+    effects = EFFECT_DRAG * drag | EFFECT_FLOOR * floor
+    _step_double(
+        state.ctypes.data, rotor_speed_setpoint.ctypes.data, parameters.ctypes.data, dt, effects, following.ctypes.data
+    )
+    return following
+
+
+def step_adjoint_double(
+    state: Float64,
+    rotor_speed_setpoint: Float64,
+    parameters: Float64,
+    dt: float,
+    adjoint_next: Float64,
+    *,
+    drag: bool = False,
+    floor: bool = False,
+) -> tuple[Float64, Float64]:
+    """`step_adjoint` of one environment in double precision, the same C text; shapes as in `step_double`."""
+    for name, array, rows in (
+        ("state", state, STATES),
+        ("rotor_speed_setpoint", rotor_speed_setpoint, ROTORS),
+        ("parameters", parameters, PARAMETERS),
+        ("adjoint_next", adjoint_next, STATES),
+    ):
+        _check_double(array, name, rows)
+    adjoint, adjoint_setpoint = adjoint_next.copy(), np.empty(ROTORS)
+    _adjoint_double(
+        state.ctypes.data,
+        rotor_speed_setpoint.ctypes.data,
+        parameters.ctypes.data,
+        dt,
+        EFFECT_DRAG * drag | EFFECT_FLOOR * floor,
+        adjoint.ctypes.data,
+        adjoint_setpoint.ctypes.data,
+    )
+    return adjoint, adjoint_setpoint
 
 
 def _columns(state: Float32) -> int:
     if not isinstance(state, np.ndarray) or state.ndim != 2:
         raise FledgeError(f"state must be a numpy array of shape ({STATES}, n)")
-    n = state.shape[1]
+    n: int = state.shape[1]
     _check(state, "state", STATES, n)
     if n == 0:
         raise FledgeError("state has no environment; give at least one column")
@@ -307,3 +251,10 @@ def _check_numbers(dt: float, threads: int) -> None:
         raise FledgeError(f"dt is {dt}, it must be a finite number of seconds")
     if threads < 1:
         raise FledgeError(f"threads is {threads}, it must be at least 1")
+
+
+def _check_double(array: Float64, name: str, rows: int) -> None:
+    if not isinstance(array, np.ndarray) or array.shape != (rows,) or array.dtype != np.float64:
+        raise FledgeError(f"{name} must be a float64 array of shape ({rows},)")
+    if not array.flags.c_contiguous:
+        raise FledgeError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")

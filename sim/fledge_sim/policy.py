@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,8 @@ def save(policy: Policy, path: Path) -> None:
     """Write `path` atomically."""
     buffer = io.BytesIO()
     text = np.frombuffer(policy.contract.canonical_json().encode(), dtype=np.uint8)
-    np.savez(buffer, contract=text, **{name: np.asarray(array) for name, array in policy.weights.items()})
+    arrays: dict[str, Any] = {"contract": text, **policy.weights}
+    np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
@@ -126,7 +128,8 @@ def scale_observation(contract: Contract, observation: NDArray[np.floating]) -> 
     """clip(x, -clip, clip) * scale per term; observation (..., I) in contract units."""
     clip = np.concatenate([np.full(term.size, term.clip) for term in contract.observation]).astype(observation.dtype)
     scale = np.concatenate([np.full(term.size, term.scale) for term in contract.observation]).astype(observation.dtype)
-    return np.clip(observation, -clip, clip) * scale
+    scaled: NDArray[np.floating] = np.clip(observation, -clip, clip) * scale
+    return scaled
 
 
 def forward(

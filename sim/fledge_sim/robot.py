@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from fledge_sim.errors import FledgeError
 
@@ -152,7 +152,7 @@ def _quantity(tree: Mapping[str, Any], name: str, where: str) -> Any:
     unit, shape, low, high = QUANTITIES[name]
     entry = tree.get(name)
     if not isinstance(entry, Mapping):
-        raise RobotError(f"{where}: quantity [{name}] is missing; give value, unit = \"{unit}\" and source")
+        raise RobotError(f'{where}: quantity [{name}] is missing; give value, unit = "{unit}" and source')
     if entry.get("unit") != unit:
         raise RobotError(f"{where}: [{name}] unit is {entry.get('unit')!r}, it must be {unit!r}; convert the value")
     if not isinstance(entry.get("source"), str) or not entry["source"].strip():
@@ -185,5 +185,5 @@ def _check_flyable(robot: Robot, where: str) -> None:
     if robot.fraction_low >= robot.fraction_high:
         raise RobotError(f"{where}: fraction_low must be below fraction_high")
     if not -1 < robot.hover_action < 0.9:
-        ratio = cast("float", robot.thrust_max) / robot.hover_thrust
+        ratio = robot.thrust_max / robot.hover_thrust
         raise RobotError(f"{where}: cannot hover with authority to spare (thrust-to-weight {ratio:.2f})")

@@ -8,7 +8,7 @@
 #ifndef FLEDGE_QUADROTOR_H
 #define FLEDGE_QUADROTOR_H
 
-#include "real.h"
+#include "quaternion.h"
 
 enum quadrotor_state_row {
     QUADROTOR_POSITION = 0,          /* 3, [m], world */
@@ -45,89 +45,6 @@ enum quadrotor_parameter_row {
 /* Effects that a caller switches; the rigid body, rotors and disturbances are always on. */
 enum quadrotor_effect { QUADROTOR_EFFECT_DRAG = 1, QUADROTOR_EFFECT_FLOOR = 2 };
 
-/* ---- rotations: the only place in C that indexes a quaternion ----------------------------------- */
-
-static inline void cross(const real a[3], const real b[3], real out[3]) {
-    out[0] = a[1] * b[2] - a[2] * b[1];
-    out[1] = a[2] * b[0] - a[0] * b[2];
-    out[2] = a[0] * b[1] - a[1] * b[0];
-}
-
-static inline real dot(const real a[3], const real b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
-/* R(q) v = v + 2w (u x v) + 2u x (u x v), q = (w, u); sense = +1 rotates body to world, -1 world to body. */
-static inline void quaternion_rotate(const real q[4], const real v[3], real_scalar sense, real out[3]) {
-    real uv[3], uuv[3];
-    cross(q + 1, v, uv);
-    cross(q + 1, uv, uuv);
-    for (int i = 0; i < 3; i++) out[i] = v[i] + 2 * (sense * q[0] * uv[i] + uuv[i]);
-}
-
-/* Adds d(a . R(q)^sense v)/dq to q_bar. With u: u x (u x v) = u (u.v) - v (u.u), so
- * d/dw = 2 a.(u x v) sense;  d/du = 2 sense w (v x a) + 2 [a (u.v) + v (a.u) - 2 u (a.v)]. */
-static inline void quaternion_rotate_reverse(const real q[4], const real v[3], real_scalar sense, const real a[3],
-                                             real q_bar[4]) {
-    const real *u = q + 1;
-    real uv[3], va[3];
-    cross(u, v, uv);
-    cross(v, a, va);
-    const real u_v = dot(u, v), a_u = dot(a, u), a_v = dot(a, v);
-    q_bar[0] += 2 * sense * dot(a, uv);
-    for (int i = 0; i < 3; i++)
-        q_bar[1 + i] += 2 * sense * q[0] * va[i] + 2 * (a[i] * u_v + v[i] * a_u - 2 * u[i] * a_v);
-}
-
-/* Rotation matrix, row-major, world from body (1 - 2(y^2 + z^2), ...). */
-static inline void quaternion_matrix(const real q[4], real r[9]) {
-    const real w = q[0], x = q[1], y = q[2], z = q[3];
-    r[0] = 1 - 2 * (y * y + z * z), r[1] = 2 * (x * y - w * z), r[2] = 2 * (x * z + w * y);
-    r[3] = 2 * (x * y + w * z), r[4] = 1 - 2 * (x * x + z * z), r[5] = 2 * (y * z - w * x);
-    r[6] = 2 * (x * z - w * y), r[7] = 2 * (y * z + w * x), r[8] = 1 - 2 * (x * x + y * y);
-}
-
-/* Adds d(m : R(q))/dq to q_bar, m row-major. */
-static inline void quaternion_matrix_reverse(const real q[4], const real m[9], real q_bar[4]) {
-    const real w = q[0], x = q[1], y = q[2], z = q[3];
-    q_bar[0] += 2 * (x * (m[7] - m[5]) + y * (m[2] - m[6]) + z * (m[3] - m[1]));
-    q_bar[1] += 2 * (w * (m[7] - m[5]) + y * (m[1] + m[3]) + z * (m[2] + m[6]) - 2 * x * (m[4] + m[8]));
-    q_bar[2] += 2 * (w * (m[2] - m[6]) + x * (m[1] + m[3]) + z * (m[5] + m[7]) - 2 * y * (m[0] + m[8]));
-    q_bar[3] += 2 * (w * (m[3] - m[1]) + x * (m[2] + m[6]) + y * (m[5] + m[7]) - 2 * z * (m[0] + m[4]));
-}
-
-/* q_dot = 1/2 q (x) (0, w) */
-static inline void quaternion_rate(const real q[4], const real w[3], real q_dot[4]) {
-    const real_scalar half = (real_scalar)0.5;
-    q_dot[0] = -half * (q[1] * w[0] + q[2] * w[1] + q[3] * w[2]);
-    q_dot[1] = half * (q[0] * w[0] + q[2] * w[2] - q[3] * w[1]);
-    q_dot[2] = half * (q[0] * w[1] - q[1] * w[2] + q[3] * w[0]);
-    q_dot[3] = half * (q[0] * w[2] + q[1] * w[1] - q[2] * w[0]);
-}
-
-static inline void quaternion_rate_reverse(const real q[4], const real w[3], const real l[4], real q_bar[4],
-                                           real w_bar[3]) {
-    const real_scalar half = (real_scalar)0.5;
-    q_bar[0] += half * (l[1] * w[0] + l[2] * w[1] + l[3] * w[2]);
-    q_bar[1] += half * (l[3] * w[1] - l[0] * w[0] - l[2] * w[2]);
-    q_bar[2] += half * (l[1] * w[2] - l[0] * w[1] - l[3] * w[0]);
-    q_bar[3] += half * (l[2] * w[0] - l[0] * w[2] - l[1] * w[1]);
-    w_bar[0] += half * (l[1] * q[0] + l[2] * q[3] - l[0] * q[1] - l[3] * q[2]);
-    w_bar[1] += half * (l[2] * q[0] + l[3] * q[1] - l[0] * q[2] - l[1] * q[3]);
-    w_bar[2] += half * (l[1] * q[2] + l[3] * q[0] - l[0] * q[3] - l[2] * q[1]);
-}
-
-/* Scales to unit length in place; returns 1/|q| for the reverse sweep. */
-static inline real quaternion_normalise(real q[4]) {
-    const real scale = 1 / real_sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
-    for (int i = 0; i < 4; i++) q[i] *= scale;
-    return scale;
-}
-
-/* q = unit quaternion after normalising, scale = 1/|q| before: l <- (l - q (q.l)) scale. */
-static inline void quaternion_normalise_reverse(const real q[4], real scale, real l[4]) {
-    const real along = q[0] * l[0] + q[1] * l[1] + q[2] * l[2] + q[3] * l[3];
-    for (int i = 0; i < 4; i++) l[i] = (l[i] - q[i] * along) * scale;
-}
-
 /* ---- forces ------------------------------------------------------------------------------------- */
 
 /* T_i = scale_i (c0 + c1 n_i + c2 n_i^2) [N] */
@@ -162,34 +79,84 @@ static inline void quadrotor_add_drag_reverse(const real *q, const real *velocit
     quaternion_rotate(q, body_bar, 1, velocity_add);
     for (int i = 0; i < 3; i++) velocity_bar[i] += velocity_add[i];
 }
+
 #define QUADROTOR_FRICTION_SPEED ((real_scalar)0.01) /* [m/s], below it Coulomb friction turns viscous */
 
-/* Four feet under the rotors on the plane z = 0: spring and damper, never pulling; regularised Coulomb friction.
- *   N = max(0, k d - b v_z) for depth d > 0,  F_t = -mu N v_t / sqrt(|v_t|^2 + s^2)
- * Adds to force_world [N] and torque_body [N m]. */
+/* One of four feet under the rotors on the plane z = 0: spring and damper, never pulling; regularised Coulomb friction.
+ *   N = max(0, k d - b v_z) for depth d > 0,  F = (-g v_x, -g v_y, N),  g = mu N / sqrt(v_x^2 + v_y^2 + s^2) */
+struct quadrotor_foot {
+    real body[3];     /* [m], from the centre of mass */
+    real spin[3];     /* w x body [m/s], body */
+    real velocity[3]; /* [m/s], world */
+    real speed;       /* sqrt(v_x^2 + v_y^2 + s^2) [m/s] */
+    real_mask pushes; /* N > 0 */
+    real drag;        /* g [N/(m/s)] */
+    real force[3];    /* F [N], world */
+};
+
+static inline struct quadrotor_foot quadrotor_foot(const real *state, const real *parameter, int i) {
+    const real *q = state + QUADROTOR_QUATERNION, zero = real_splat(0);
+    struct quadrotor_foot foot = {
+        .body = {parameter[QUADROTOR_ROTOR_X + i], parameter[QUADROTOR_ROTOR_Y + i], -parameter[QUADROTOR_LEG_HEIGHT]}};
+    real offset[3], *v = foot.velocity;
+    quaternion_rotate(q, foot.body, 1, offset);
+    cross(state + QUADROTOR_ANGULAR_VELOCITY, foot.body, foot.spin);
+    quaternion_rotate(q, foot.spin, 1, v);
+    for (int j = 0; j < 3; j++) v[j] += state[QUADROTOR_VELOCITY + j];
+    const real depth = -(state[QUADROTOR_POSITION + 2] + offset[2]);
+    const real push = parameter[QUADROTOR_FLOOR_STIFFNESS] * depth - parameter[QUADROTOR_FLOOR_DAMPING] * v[2];
+    foot.pushes = real_greater(depth, zero) & real_greater(push, zero);
+    foot.force[2] = real_select(foot.pushes, push, zero);
+    foot.speed = real_sqrt(v[0] * v[0] + v[1] * v[1] + QUADROTOR_FRICTION_SPEED * QUADROTOR_FRICTION_SPEED);
+    foot.drag = parameter[QUADROTOR_FLOOR_FRICTION] * foot.force[2] / foot.speed;
+    foot.force[0] = -foot.drag * v[0], foot.force[1] = -foot.drag * v[1];
+    return foot;
+}
+
+/* Adds to force_world [N] and torque_body [N m]. */
 static inline void quadrotor_add_floor(const real *state, const real *parameter, real force_world[3],
                                        real torque_body[3]) {
-    const real *q = state + QUADROTOR_QUATERNION, *w = state + QUADROTOR_ANGULAR_VELOCITY;
-    const real zero = parameter[0] * 0;
     for (int i = 0; i < 4; i++) {
-        const real foot[3] = {parameter[QUADROTOR_ROTOR_X + i], parameter[QUADROTOR_ROTOR_Y + i],
-                              -parameter[QUADROTOR_LEG_HEIGHT]};
-        real offset[3], spin[3], velocity[3], force[3], force_body[3], torque[3];
-        quaternion_rotate(q, foot, 1, offset);
-        cross(w, foot, spin);
-        quaternion_rotate(q, spin, 1, velocity);
-        for (int j = 0; j < 3; j++) velocity[j] += state[QUADROTOR_VELOCITY + j];
-        const real depth = -(state[QUADROTOR_POSITION + 2] + offset[2]);
-        const real spring =
-            parameter[QUADROTOR_FLOOR_STIFFNESS] * depth - parameter[QUADROTOR_FLOOR_DAMPING] * velocity[2];
-        const real normal = real_select(real_greater(depth, zero), real_max(spring, zero), zero);
-        const real speed = real_sqrt(velocity[0] * velocity[0] + velocity[1] * velocity[1] +
-                                     QUADROTOR_FRICTION_SPEED * QUADROTOR_FRICTION_SPEED);
-        const real drag = parameter[QUADROTOR_FLOOR_FRICTION] * normal / speed;
-        force[0] = -drag * velocity[0], force[1] = -drag * velocity[1], force[2] = normal;
-        quaternion_rotate(q, force, -1, force_body);
-        cross(foot, force_body, torque);
-        for (int j = 0; j < 3; j++) force_world[j] += force[j], torque_body[j] += torque[j];
+        const struct quadrotor_foot foot = quadrotor_foot(state, parameter, i);
+        real force_body[3], torque[3];
+        quaternion_rotate(state + QUADROTOR_QUATERNION, foot.force, -1, force_body);
+        cross(foot.body, force_body, torque);
+        for (int j = 0; j < 3; j++) force_world[j] += foot.force[j], torque_body[j] += torque[j];
+    }
+}
+
+/* a, m: adjoints of force_world and torque_body; adds to x_bar. With F the force in world and r the foot:
+ * tau = r x R^T F gives F_bar = a + R (m x r); then backwards through g, N, the depth and the foot's velocity. */
+static inline void quadrotor_add_floor_reverse(const real *state, const real *parameter, const real a[3],
+                                               const real m[3], real *x_bar) {
+    const real *q = state + QUADROTOR_QUATERNION, zero = real_splat(0);
+    real *q_bar = x_bar + QUADROTOR_QUATERNION;
+    for (int i = 0; i < 4; i++) {
+        const struct quadrotor_foot foot = quadrotor_foot(state, parameter, i);
+        real body_bar[3], force_bar[3], velocity_bar[3], spin_bar[3], w_bar[3];
+        cross(m, foot.body, body_bar);
+        quaternion_rotate_reverse(q, foot.force, -1, body_bar, q_bar);
+        quaternion_rotate(q, body_bar, 1, force_bar);
+        for (int j = 0; j < 3; j++) force_bar[j] += a[j];
+
+        const real drag_bar = -(force_bar[0] * foot.velocity[0] + force_bar[1] * foot.velocity[1]);
+        const real normal_bar = force_bar[2] + drag_bar * parameter[QUADROTOR_FLOOR_FRICTION] / foot.speed;
+        const real push_bar = real_select(foot.pushes, normal_bar, zero);
+        const real along = -drag_bar * foot.drag / (foot.speed * foot.speed);
+        velocity_bar[0] = along * foot.velocity[0] - foot.drag * force_bar[0];
+        velocity_bar[1] = along * foot.velocity[1] - foot.drag * force_bar[1];
+        velocity_bar[2] = -parameter[QUADROTOR_FLOOR_DAMPING] * push_bar;
+        const real offset_bar[3] = {zero, zero, -parameter[QUADROTOR_FLOOR_STIFFNESS] * push_bar};
+
+        quaternion_rotate_reverse(q, foot.body, 1, offset_bar, q_bar);
+        quaternion_rotate_reverse(q, foot.spin, 1, velocity_bar, q_bar);
+        quaternion_rotate(q, velocity_bar, -1, spin_bar);
+        cross(foot.body, spin_bar, w_bar);
+        x_bar[QUADROTOR_POSITION + 2] += offset_bar[2];
+        for (int j = 0; j < 3; j++) {
+            x_bar[QUADROTOR_VELOCITY + j] += velocity_bar[j];
+            x_bar[QUADROTOR_ANGULAR_VELOCITY + j] += w_bar[j];
+        }
     }
 }
 
@@ -200,13 +167,14 @@ static inline void quadrotor_derivative(const real *x, const real *setpoint, con
                                         real *x_dot) {
     const real *q = x + QUADROTOR_QUATERNION, *v = x + QUADROTOR_VELOCITY, *w = x + QUADROTOR_ANGULAR_VELOCITY;
     const real *n = x + QUADROTOR_ROTOR_SPEED, *inertia = parameter + QUADROTOR_INERTIA;
-    real thrust[4], force[3], torque[3];
+    real thrust[4], axis[3], force[3], torque[3];
     quadrotor_thrust(n, parameter, thrust);
     const real total = thrust[0] + thrust[1] + thrust[2] + thrust[3];
-    force[0] = total * 2 * (q[1] * q[3] + q[0] * q[2]) + parameter[QUADROTOR_DISTURBANCE_FORCE];
-    force[1] = total * 2 * (q[2] * q[3] - q[0] * q[1]) + parameter[QUADROTOR_DISTURBANCE_FORCE + 1];
-    force[2] = total * (1 - 2 * (q[1] * q[1] + q[2] * q[2])) + parameter[QUADROTOR_DISTURBANCE_FORCE + 2];
-    for (int i = 0; i < 3; i++) torque[i] = parameter[QUADROTOR_DISTURBANCE_TORQUE + i];
+    quaternion_axis_z(q, axis);
+    for (int i = 0; i < 3; i++) {
+        force[i] = total * axis[i] + parameter[QUADROTOR_DISTURBANCE_FORCE + i];
+        torque[i] = parameter[QUADROTOR_DISTURBANCE_TORQUE + i];
+    }
     for (int i = 0; i < 4; i++) {
         torque[0] += parameter[QUADROTOR_ROTOR_Y + i] * thrust[i];
         torque[1] -= parameter[QUADROTOR_ROTOR_X + i] * thrust[i];
@@ -231,25 +199,24 @@ static inline void quadrotor_derivative(const real *x, const real *setpoint, con
     }
 }
 
-/* x_bar = (df/dx)^T l;  setpoint_bar += (df/dsetpoint)^T l. The floor has no reverse sweep. */
+/* x_bar = (df/dx)^T l;  setpoint_bar += (df/dsetpoint)^T l. */
 static inline void quadrotor_derivative_reverse(const real *x, const real *setpoint, const real *parameter,
                                                 unsigned effects, const real *l, real *x_bar, real *setpoint_bar) {
     const real *q = x + QUADROTOR_QUATERNION, *w = x + QUADROTOR_ANGULAR_VELOCITY, *n = x + QUADROTOR_ROTOR_SPEED;
     const real *inertia = parameter + QUADROTOR_INERTIA, *curve = parameter + QUADROTOR_THRUST_CURVE;
     real *q_bar = x_bar + QUADROTOR_QUATERNION, *w_bar = x_bar + QUADROTOR_ANGULAR_VELOCITY;
-    real thrust[4], a[3], m[3];
+    real thrust[4], axis[3], a[3], m[3], axis_bar[3];
     quadrotor_thrust(n, parameter, thrust);
     const real total = thrust[0] + thrust[1] + thrust[2] + thrust[3];
     for (int i = 0; i < 3; i++) {
         a[i] = l[QUADROTOR_VELOCITY + i] * parameter[QUADROTOR_MASS_INVERSE];
         m[i] = l[QUADROTOR_ANGULAR_VELOCITY + i] * parameter[QUADROTOR_INERTIA_INVERSE + i];
-        x_bar[QUADROTOR_POSITION + i] = 0 * a[i];
+        x_bar[QUADROTOR_POSITION + i] = real_splat(0);
         x_bar[QUADROTOR_VELOCITY + i] = l[QUADROTOR_POSITION + i];
     }
-    q_bar[0] = 2 * total * (a[0] * q[2] - a[1] * q[1]);
-    q_bar[1] = 2 * total * (a[0] * q[3] - a[1] * q[0] - 2 * a[2] * q[1]);
-    q_bar[2] = 2 * total * (a[0] * q[0] + a[1] * q[3] - 2 * a[2] * q[2]);
-    q_bar[3] = 2 * total * (a[0] * q[1] + a[1] * q[2]);
+    for (int i = 0; i < 4; i++) q_bar[i] = real_splat(0);
+    for (int i = 0; i < 3; i++) axis_bar[i] = total * a[i];
+    quaternion_axis_z_reverse(q, axis_bar, q_bar);
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3, k = (i + 2) % 3;
         w_bar[i] = m[j] * (inertia[k] - inertia[i]) * w[k] + m[k] * (inertia[i] - inertia[j]) * w[j];
@@ -257,9 +224,10 @@ static inline void quadrotor_derivative_reverse(const real *x, const real *setpo
     quaternion_rate_reverse(q, w, l + QUADROTOR_QUATERNION, q_bar, w_bar);
     if (effects & QUADROTOR_EFFECT_DRAG)
         quadrotor_add_drag_reverse(q, x + QUADROTOR_VELOCITY, parameter, a, q_bar, x_bar + QUADROTOR_VELOCITY);
+    if (effects & QUADROTOR_EFFECT_FLOOR) quadrotor_add_floor_reverse(x, parameter, a, m, x_bar);
 
-    const real total_bar = 2 * (a[0] * (q[1] * q[3] + q[0] * q[2]) + a[1] * (q[2] * q[3] - q[0] * q[1])) +
-                           a[2] * (1 - 2 * (q[1] * q[1] + q[2] * q[2]));
+    quaternion_axis_z(q, axis);
+    const real total_bar = dot(axis, a);
     for (int i = 0; i < 4; i++) {
         const real thrust_bar = total_bar + m[0] * parameter[QUADROTOR_ROTOR_Y + i] -
                                 m[1] * parameter[QUADROTOR_ROTOR_X + i] +
@@ -311,7 +279,7 @@ static inline void quadrotor_step_reverse(const real *x, const real *setpoint, c
     }
     const real scale = quaternion_normalise(sum + QUADROTOR_QUATERNION);
     quaternion_normalise_reverse(sum + QUADROTOR_QUATERNION, scale, l + QUADROTOR_QUATERNION);
-    for (int i = 0; i < QUADROTOR_STATES; i++) sum[i] = l[i], bar[i] = 0 * l[i];
+    for (int i = 0; i < QUADROTOR_STATES; i++) sum[i] = l[i], bar[i] = real_splat(0);
     for (int s = 3; s >= 0; s--) {
         const real_scalar carry = s < 3 ? h[s + 1] : 0;
         for (int i = 0; i < QUADROTOR_STATES; i++) k[i] = weight[s] * l[i] + carry * bar[i];

@@ -1,0 +1,79 @@
+"""The native kernel as a torch function: forward is `kernel.step`, backward is `kernel.step_adjoint` (CPU, float32)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fledge_sim import kernel
+from fledge_sim.errors import FledgeError
+from fledge_sim.rows import Float32
+
+
+class _Step(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        state: Tensor,
+        setpoint: Tensor,
+        parameters: Tensor,
+        dt: float,
+        drag: bool,
+        floor: bool,
+        threads: int,
+    ) -> Tensor:
+        ctx.save_for_backward(state, setpoint, parameters)
+        ctx.dt, ctx.options = dt, {"drag": drag, "floor": floor, "threads": threads}
+        arrays = (_array(state), _array(setpoint), _array(parameters))
+        return torch.from_numpy(kernel.step(*arrays, dt, **ctx.options))
+
+    @staticmethod
+    def backward(ctx: Any, *adjoints: Tensor) -> tuple[Tensor | None, ...]:
+        arrays = (_array(tensor) for tensor in ctx.saved_tensors)
+        state, setpoint = kernel.step_adjoint(*arrays, ctx.dt, _array(adjoints[0].contiguous()), **ctx.options)
+        return torch.from_numpy(state), torch.from_numpy(setpoint), None, None, None, None, None
+
+
+def step(
+    state: Tensor,
+    rotor_speed_setpoint: Tensor,
+    parameters: Tensor,
+    dt: float,
+    *,
+    drag: bool = False,
+    floor: bool = False,
+    threads: int = 1,
+) -> Tensor:
+    """`kernel.step` with gradients with respect to state and setpoint.
+
+    Args:
+        state: (17, n), float32, CPU, rows as in rows.State.
+        rotor_speed_setpoint: (4, n) [rad/s].
+        parameters: (42, n), rows as in rows.Parameter; they get no gradient (dynamics.py gives one).
+        dt: step [s].
+        drag: with linear drag.
+        floor: with the floor z = 0.
+        threads: as in `kernel.step`.
+    Returns:
+        The next state (17, n).
+    Raises:
+        FledgeError: parameters that require a gradient; otherwise as `kernel.step`.
+    """
+    if parameters.requires_grad:
+        raise FledgeError("parameters require a gradient, which the kernel does not give; use fledge_sim.dynamics.step")
+    next_state: Tensor = _Step.apply(
+        state.contiguous(), rotor_speed_setpoint.contiguous(), parameters.contiguous(), dt, drag, floor, threads
+    )
+    return next_state
+
+
+def _array(tensor: Tensor) -> Float32:
+    """The tensor's own memory as an array; the kernel checks shape and dtype."""
+    if tensor.device.type != "cpu":
+        raise FledgeError(
+            f"the kernel needs tensors on the CPU, got {tensor.device}; use fledge_sim.dynamics.step there"
+        )
+    array: Float32 = tensor.detach().numpy()
+    return array
