@@ -1,8 +1,8 @@
 /* flight.h: flies the exported policy on any platform. Pure C11: no firmware headers, no allocation, no clock.
  *
  * The platform calls flight_tick every 1 ms with what it knows and obeys the answer: while `controls_motors` is 1 the
- * four fractions go to the motors, else the platform's stock controller flies. Everything in `struct flight_input` is in
- * the Crazyflie firmware's own units and order; observe.c converts, nothing else does.
+ * four fractions go to the motors, else the platform's stock controller flies. Everything in `struct flight_input` is
+ * in the Crazyflie firmware's own units and order; observe.c converts, nothing else does.
  *
  * Layout: both structs are 4-byte fields only, so that host, emulated board and Python (hil/fledge_hil/board.py) agree.
  */
@@ -27,31 +27,31 @@ enum flight_mode { FLIGHT_STOCK = 0, FLIGHT_POLICY = 1 };
 /* Why the policy is not flying, the first that applies. */
 enum flight_guard {
     FLIGHT_GUARD_OK = 0,
-    FLIGHT_GUARD_DISABLED = 1,         /* parameter `enable` is 0 */
-    FLIGHT_GUARD_SELF_TEST = 2,        /* weights or golden vectors are wrong: refused until reboot */
-    FLIGHT_GUARD_NOT_FINITE = 3,       /* NaN or infinity in state or set-point */
-    FLIGHT_GUARD_QUATERNION = 4,       /* attitude is not a unit quaternion */
-    FLIGHT_GUARD_POSITION_ERROR = 5,   /* envelope of the contract left */
+    FLIGHT_GUARD_DISABLED = 1,       /* parameter `enable` is 0 */
+    FLIGHT_GUARD_SELF_TEST = 2,      /* weights or golden vectors are wrong: refused until reboot */
+    FLIGHT_GUARD_NOT_FINITE = 3,     /* NaN or infinity in state or set-point */
+    FLIGHT_GUARD_QUATERNION = 4,     /* attitude is not a unit quaternion */
+    FLIGHT_GUARD_POSITION_ERROR = 5, /* envelope of the contract left */
     FLIGHT_GUARD_VELOCITY = 6,
     FLIGHT_GUARD_ANGULAR_VELOCITY = 7,
-    FLIGHT_GUARD_STALE_STATE = 8,      /* state_age_ms above the limit */
+    FLIGHT_GUARD_STALE_STATE = 8, /* state_age_ms above the limit */
     FLIGHT_GUARD_STALE_SETPOINT = 9,
-    FLIGHT_GUARD_SETPOINT_MODE = 10,   /* not a position or velocity set-point */
-    FLIGHT_GUARD_ACTION = 11,          /* the network answered something not finite */
-    FLIGHT_GUARD_CALL_PERIOD = 12      /* ticks were skipped or time ran backwards */
+    FLIGHT_GUARD_SETPOINT_MODE = 10, /* not a position or velocity set-point */
+    FLIGHT_GUARD_ACTION = 11,        /* the network answered something not finite */
+    FLIGHT_GUARD_CALL_PERIOD = 12    /* ticks were skipped or time ran backwards */
 };
 
 struct flight_input {
     uint32_t time_ms;
-    uint32_t enable;           /* 1: the policy may fly */
-    uint32_t reference;        /* enum flight_reference */
-    uint32_t setpoint_mode;    /* enum flight_setpoint_mode */
-    uint32_t state_age_ms;     /* since the estimator's last update */
-    uint32_t setpoint_age_ms;  /* since the commander's last set-point */
-    float position_world[3];   /* [m] */
-    float velocity_world[3];   /* [m/s] */
-    float quaternion_xyzw[4];  /* body to world, firmware order */
-    float gyro_deg_s[3];       /* [deg/s], body */
+    uint32_t enable;          /* 1: the policy may fly */
+    uint32_t reference;       /* enum flight_reference */
+    uint32_t setpoint_mode;   /* enum flight_setpoint_mode */
+    uint32_t state_age_ms;    /* since the estimator's last update */
+    uint32_t setpoint_age_ms; /* since the commander's last set-point */
+    float position_world[3];  /* [m] */
+    float velocity_world[3];  /* [m/s] */
+    float quaternion_xyzw[4]; /* body to world, firmware order */
+    float gyro_deg_s[3];      /* [deg/s], body */
     float setpoint_position_world[3];
     float setpoint_velocity_world[3];
     float figure_eight_period; /* [s] */
@@ -59,17 +59,17 @@ struct flight_input {
 };
 
 struct flight_output {
-    uint32_t controls_motors;     /* 1: use motor_fraction; 0: stock controller */
-    uint32_t mode;                /* enum flight_mode */
-    uint32_t guard;               /* enum flight_guard of this tick */
-    uint32_t guard_latched;       /* first reason since the last successful take-over */
-    uint32_t contract_hash;       /* POLICY_CONTRACT_HASH32 */
+    uint32_t controls_motors; /* 1: use motor_fraction; 0: stock controller */
+    uint32_t mode;            /* enum flight_mode */
+    uint32_t guard;           /* enum flight_guard of this tick */
+    uint32_t guard_latched;   /* first reason since the last successful take-over */
+    uint32_t contract_hash;   /* POLICY_CONTRACT_HASH32 */
     uint32_t self_test_passed;
-    uint32_t inferences;          /* since boot */
-    uint32_t native_steps;        /* since take-over */
-    uint32_t deadline_misses;     /* ticks that came later than 1 ms after the one before */
-    float motor_fraction[4];      /* [1], M1..M4, of what the contract's action mapping names */
-    float action[4];              /* [-1, 1] */
+    uint32_t inferences;               /* since boot */
+    uint32_t native_steps;             /* since take-over */
+    uint32_t deadline_misses;          /* ticks that came later than 1 ms after the one before */
+    float motor_fraction[4];           /* [1], M1..M4, of what the contract's action mapping names */
+    float action[4];                   /* [-1, 1] */
     float reference_position_world[3]; /* what the policy is asked to follow now */
     float reference_velocity_world[3];
 };

@@ -1,0 +1,192 @@
+#include "stock.h"
+
+#include "finite.h"
+#include "mixer.h"
+#include "robot.h"
+#include "rotation.h"
+#include "square_root.h"
+#include "turn.h"
+
+/* Gains are bandwidths, so they hold for any inertia and mass; tuned on the simulated crazyflie (rotor lag 0.11 s). */
+#define TICK 1e-3f                   /* [s] */
+#define POSITION_BANDWIDTH 1.6f      /* [1/s] */
+#define SPEED_MAX 1.0f               /* [m/s], per axis, as the firmware's own position controller */
+#define VELOCITY_BANDWIDTH 3.5f      /* [1/s] */
+#define VELOCITY_INTEGRAL 1.5f       /* [1/s^2] */
+#define TRIM_MAX 3.0f                /* [m/s^2] */
+#define ACCELERATION_HORIZONTAL 5.0f /* [m/s^2], per axis: 27 deg of tilt */
+#define ACCELERATION_UP 3.0f         /* [m/s^2] */
+#define ACCELERATION_DOWN 5.0f       /* [m/s^2] */
+#define ATTITUDE_BANDWIDTH 7.0f      /* [1/s] */
+#define YAW_BANDWIDTH 2.0f           /* [1/s] */
+#define RATE_BANDWIDTH 25.0f         /* [1/s] */
+#define YAW_RATE_BANDWIDTH 6.0f      /* [1/s] */
+#define TILT_RATE_MAX 8.0f           /* [rad/s] */
+#define YAW_RATE_MAX 2.0f            /* [rad/s] */
+#define LAG_LEAD 3.0f                /* [1]: the rotors' lag appears 1 + LAG_LEAD times shorter */
+#define TRIM_LEARNING 2.0f           /* [1/s], how fast the trim follows the policy's thrust */
+#define BLIND_WEIGHT 0.95f           /* [1], thrust over weight while position is unknown: sinks slowly */
+#define RADIANS_PER_DEGREE 0.017453292519943295f
+
+void stock_init(struct stock *stock) {
+    for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = 0.0f;
+    for (int i = 0; i < 4; i++) stock->thrust[i] = 0.0f;
+}
+
+/* T' = (T_sent - T)/tau */
+void stock_follow_motors(struct stock *stock, const float motor_fraction[4]) {
+    for (int i = 0; i < 4; i++) {
+        const float sent = motor_fraction[i] > 0.0f ? mixer_thrust_from_fraction(motor_fraction[i]) : 0.0f;
+        const float rate = sent > stock->thrust[i] ? 1.0f / ROBOT_LAG_RISE : 1.0f / ROBOT_LAG_FALL;
+        stock->thrust[i] += (sent - stock->thrust[i]) * (rate * TICK);
+    }
+}
+
+/* What to do with the thrust: a vector in world [m/s^2] for position and velocity, or a tilt and an amount. */
+struct demand {
+    float thrust_direction_world[3]; /* unit */
+    float collective;                /* [N] */
+    float yaw_rate;                  /* [rad/s] */
+};
+
+/* Position error and velocity set-point -> acceleration beyond gravity, integrals held where the demand saturates. */
+static void accelerate(struct stock *stock, const struct flight_input *input, float acceleration_world[3]) {
+    const float low[3] = {-ACCELERATION_HORIZONTAL, -ACCELERATION_HORIZONTAL, -ACCELERATION_DOWN};
+    const float high[3] = {ACCELERATION_HORIZONTAL, ACCELERATION_HORIZONTAL, ACCELERATION_UP};
+    const float follow = input->setpoint_mode == FLIGHT_SETPOINT_POSITION ? POSITION_BANDWIDTH : 0.0f;
+    for (int i = 0; i < 3; i++) {
+        const float approach = follow * (input->setpoint_position_world[i] - input->position_world[i]);
+        const float velocity = clip(approach, -SPEED_MAX, SPEED_MAX) + input->setpoint_velocity_world[i];
+        const float error = velocity - input->velocity_world[i];
+        float *trim = &stock->acceleration_trim_world[i];
+        const float wanted = VELOCITY_BANDWIDTH * error + *trim;
+        acceleration_world[i] = clip(wanted, low[i], high[i]);
+        if (wanted >= low[i] && wanted <= high[i])
+            *trim = clip(*trim + VELOCITY_INTEGRAL * TICK * error, -TRIM_MAX, TRIM_MAX);
+    }
+}
+
+/* f = m (a + g); only its part along the body's z axis can be had now. */
+static void demand_from_acceleration(const float acceleration_world[3], const float rotation[9],
+                                     struct demand *demand) {
+    const float force[3] = {acceleration_world[0], acceleration_world[1], acceleration_world[2] + ROBOT_GRAVITY};
+    const float length = square_root(force[0] * force[0] + force[1] * force[1] + force[2] * force[2]);
+    const float along = force[0] * rotation[2] + force[1] * rotation[5] + force[2] * rotation[8];
+    for (int i = 0; i < 3; i++) demand->thrust_direction_world[i] = force[i] / length;
+    demand->collective = ROBOT_MASS * clip(along, 0.0f, along);
+}
+
+/* Roll and pitch relative to the body's own heading: z axis = R_z(yaw) R_y(pitch) R_x(roll) e_z. */
+static void demand_from_attitude(const float attitude_deg[2], struct heading heading, struct demand *demand) {
+    const struct sine_cosine roll = turn_sine_cosine(turn_from_deg(attitude_deg[0]));
+    const struct sine_cosine pitch = turn_sine_cosine(turn_from_deg(attitude_deg[1]));
+    const float forward = pitch.sine * roll.cosine, left = -roll.sine;
+    demand->thrust_direction_world[0] = heading.cosine * forward - heading.sine * left;
+    demand->thrust_direction_world[1] = heading.sine * forward + heading.cosine * left;
+    demand->thrust_direction_world[2] = pitch.cosine * roll.cosine;
+}
+
+/* sin of the way from the heading to the set-point, or its sign beyond a quarter turn */
+static float yaw_error(struct heading heading, float yaw_deg) {
+    const struct sine_cosine wanted = turn_sine_cosine(turn_from_deg(yaw_deg));
+    const float sine = heading.cosine * wanted.sine - heading.sine * wanted.cosine;
+    const float cosine = heading.cosine * wanted.cosine + heading.sine * wanted.sine;
+    return cosine >= 0.0f ? sine : (sine >= 0.0f ? 1.0f : -1.0f);
+}
+
+static uint32_t position_known(const struct flight_input *input) {
+    return are_finite(input->position_world, 3) && are_finite(input->velocity_world, 3) &&
+           are_finite(input->setpoint_position_world, 3) && are_finite(input->setpoint_velocity_world, 3);
+}
+
+static void choose_demand(struct stock *stock, const struct board_input *input, const float rotation[9],
+                          struct demand *demand) {
+    static const float level_deg[2] = {0.0f, 0.0f};
+    const struct heading heading = rotation_heading(rotation);
+    const uint32_t mode = input->flight.setpoint_mode;
+    demand->yaw_rate = mode == FLIGHT_SETPOINT_POSITION ? YAW_BANDWIDTH * yaw_error(heading, input->setpoint_yaw_deg)
+                                                        : input->setpoint_yaw_rate_deg_s * RADIANS_PER_DEGREE;
+    if (mode == FLIGHT_SETPOINT_ATTITUDE) {
+        demand_from_attitude(input->setpoint_attitude_deg, heading, demand);
+        demand->collective = 4.0f * ROBOT_THRUST_MAX * clip(input->setpoint_thrust_fraction, 0.0f, 1.0f);
+    } else if (position_known(&input->flight)) {
+        float acceleration_world[3];
+        accelerate(stock, &input->flight, acceleration_world);
+        demand_from_acceleration(acceleration_world, rotation, demand);
+    } else {
+        demand_from_attitude(level_deg, heading, demand);
+        demand->collective = BLIND_WEIGHT * ROBOT_MASS * ROBOT_GRAVITY;
+    }
+}
+
+/* Shortest turn of the body's z axis to the wanted thrust direction: axis = e_z x d_body, at full length when that
+ * direction is behind; about x when it is exactly behind. */
+static void tilt_error(const float direction_world[3], const float rotation[9], float error_body[2]) {
+    float direction_body[3];
+    for (int i = 0; i < 3; i++)
+        direction_body[i] = rotation[i] * direction_world[0] + rotation[3 + i] * direction_world[1] +
+                            rotation[6 + i] * direction_world[2];
+    const float x = -direction_body[1], y = direction_body[0];
+    const float squared = x * x + y * y;
+    error_body[0] = x, error_body[1] = y;
+    if (direction_body[2] >= 0.0f) return;
+    const float scale = squared > 1e-6f ? 1.0f / square_root(squared) : 0.0f;
+    error_body[0] = squared > 1e-6f ? x * scale : 1.0f;
+    error_body[1] = y * scale;
+}
+
+/* Attitude -> rate -> angular acceleration, with the rotors' lag made shorter by what their model says they give now:
+ * tau T' + T = u and u = a + L (a - T) give tau/(1 + L) T' + T = a. */
+static void control_attitude(const struct stock *stock, const struct demand *demand, const float rotation[9],
+                             const float gyro_deg_s[3], float angular_acceleration_body[3]) {
+    float tilt[2], given[3];
+    tilt_error(demand->thrust_direction_world, rotation, tilt);
+    mixer_angular_acceleration(stock->thrust, given);
+    const float rate[3] = {clip(ATTITUDE_BANDWIDTH * tilt[0], -TILT_RATE_MAX, TILT_RATE_MAX),
+                           clip(ATTITUDE_BANDWIDTH * tilt[1], -TILT_RATE_MAX, TILT_RATE_MAX),
+                           clip(demand->yaw_rate, -YAW_RATE_MAX, YAW_RATE_MAX)};
+    const float bandwidth[3] = {RATE_BANDWIDTH, RATE_BANDWIDTH, YAW_RATE_BANDWIDTH};
+    for (int i = 0; i < 3; i++) {
+        const float wanted = bandwidth[i] * (rate[i] - gyro_deg_s[i] * RADIANS_PER_DEGREE);
+        angular_acceleration_body[i] = wanted + LAG_LEAD * (wanted - given[i]);
+    }
+}
+
+/* While another controller hovers, its thrust tells what trim is needed here. */
+static void learn_trim(struct stock *stock) {
+    const float total = stock->thrust[0] + stock->thrust[1] + stock->thrust[2] + stock->thrust[3];
+    const float beyond = clip(total / ROBOT_MASS - ROBOT_GRAVITY, -TRIM_MAX, TRIM_MAX);
+    float *trim = stock->acceleration_trim_world;
+    trim[0] -= trim[0] * (TRIM_LEARNING * TICK);
+    trim[1] -= trim[1] * (TRIM_LEARNING * TICK);
+    trim[2] += (beyond - trim[2]) * (TRIM_LEARNING * TICK);
+}
+
+/* 0 where no attitude is known, none is asked for, or the thrust set-point is closed. */
+static uint32_t wants_thrust(const struct board_input *input) {
+    const struct flight_input *flight = &input->flight;
+    const uint32_t attitude_known = are_finite(flight->quaternion_xyzw, 4) && are_finite(flight->gyro_deg_s, 3) &&
+                                    rotation_squared_norm(flight->quaternion_xyzw) > 0.25f;
+    const uint32_t manual = flight->setpoint_mode == FLIGHT_SETPOINT_ATTITUDE;
+    return attitude_known && flight->setpoint_mode != FLIGHT_SETPOINT_NONE &&
+           (!manual || input->setpoint_thrust_fraction > 0.0f);
+}
+
+void stock_tick(struct stock *stock, const struct board_input *input, uint32_t flying, float motor_fraction[4]) {
+    float rotation[9], angular_acceleration_body[3], thrust[4];
+    struct demand demand;
+    for (int i = 0; i < 4; i++) motor_fraction[i] = 0.0f;
+    if (!flying) {
+        learn_trim(stock);
+        return;
+    }
+    if (!wants_thrust(input)) {
+        for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = 0.0f;
+        return;
+    }
+    rotation_from_quaternion(input->flight.quaternion_xyzw, rotation);
+    choose_demand(stock, input, rotation, &demand);
+    control_attitude(stock, &demand, rotation, input->flight.gyro_deg_s, angular_acceleration_body);
+    mixer_thrust(demand.collective, angular_acceleration_body, thrust);
+    for (int i = 0; i < 4; i++) motor_fraction[i] = mixer_fraction_from_thrust(thrust[i]);
+}

@@ -1,0 +1,33 @@
+/* stock.h: stand-in for the platform's own controller, a cascade position -> velocity -> attitude -> rate -> motors.
+ *
+ * It flies the commander's set-points whenever the policy does not, and stays warm while the policy flies: its model of
+ * the rotors follows what is really sent, and its thrust trim learns from the policy, so that a hand-over is smooth.
+ */
+#ifndef FLEDGE_STOCK_H
+#define FLEDGE_STOCK_H
+
+#include "flight.h"
+
+struct board_input {
+    struct flight_input flight;
+    float setpoint_attitude_deg[2]; /* [deg], roll about x, pitch about y, right-handed: positive pitch is nose down */
+    float setpoint_yaw_rate_deg_s;  /* [deg/s], in velocity and attitude mode */
+    float setpoint_yaw_deg;         /* [deg], world, in position mode */
+    float setpoint_thrust_fraction; /* [1], share of the largest total thrust, in attitude mode; 0: motors off */
+    uint32_t motors_allowed;        /* 0: nothing reaches the motors */
+};
+
+struct stock {
+    float acceleration_trim_world[3]; /* [m/s^2], integral of the velocity error: what hover needs beyond the model */
+    float thrust[4];                  /* [N], modelled rotor thrust, first-order lag behind what was sent */
+};
+
+void stock_init(struct stock *stock);
+
+/* Motor fractions for this set-point; `flying` is 0 while the policy has the motors. */
+void stock_tick(struct stock *stock, const struct board_input *input, uint32_t flying, float motor_fraction[4]);
+
+/* Advances the rotor model by one tick of what was really sent, whoever sent it. */
+void stock_follow_motors(struct stock *stock, const float motor_fraction[4]);
+
+#endif

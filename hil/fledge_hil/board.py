@@ -1,0 +1,63 @@
+"""The board: flight code, policy and stock controller, one call per millisecond; emulated, or compiled for the host.
+
+Both classes have the same `tick` and `reset`, and give the same bits: EmulatedBoard runs the very image of the
+Cortex-M4F, HostBoard the same C sources in this process, about ten times as fast.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Protocol
+
+from fledge_hil.board_build import BoardFiles, build_board
+from fledge_hil.board_messages import BoardInput, BoardOutput, Guard, Reference, SetpointMode, check_layout, layout
+
+__all__ = [
+    "Board",
+    "BoardFiles",
+    "BoardInput",
+    "BoardOutput",
+    "Guard",
+    "HostBoard",
+    "Reference",
+    "SetpointMode",
+    "build_board",
+]
+
+
+class Board(Protocol):
+    """What a virtual Crazyflie needs."""
+
+    def reset(self) -> None:
+        """Power-on: state cleared, self-test run."""
+
+    def tick(self, board_input: BoardInput) -> BoardOutput:
+        """One millisecond."""
+
+
+class HostBoard:
+    """The board's C sources as a shared library; every instance has its own state."""
+
+    def __init__(self, library: Path) -> None:
+        """Load `library` (BoardFiles.library) and power on. Raises BoardLayoutError if it is of other sources."""
+        self._library = ctypes.CDLL(str(library))
+        check_layout((ctypes.c_uint32 * len(layout())).in_dll(self._library, "board_layout"))
+        self._step = self._library.board_step
+        self._start = self._library.board_start
+        self._step.argtypes = [ctypes.c_void_p, ctypes.POINTER(BoardInput), ctypes.POINTER(BoardOutput)]
+        self._start.argtypes = [ctypes.c_void_p]
+        self._step.restype = self._start.restype = None
+        words = -(-int(self._library.board_size()) // ctypes.sizeof(ctypes.c_uint64))
+        self._state = (ctypes.c_uint64 * words)()
+        self.reset()
+
+    def reset(self) -> None:
+        """Power-on: state cleared, self-test run."""
+        self._start(ctypes.byref(self._state))
+
+    def tick(self, board_input: BoardInput) -> BoardOutput:
+        """One millisecond."""
+        output = BoardOutput()
+        self._step(ctypes.byref(self._state), ctypes.byref(board_input), ctypes.byref(output))
+        return output
