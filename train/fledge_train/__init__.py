@@ -1,0 +1,1 @@
+"""Training: analytic policy gradients through the native quadrotor, and what measures the result."""

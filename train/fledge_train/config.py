@@ -1,0 +1,185 @@
+"""Everything a training run depends on, as frozen dataclasses; presets are functions, variants come from `replace`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fledge_sim.errors import FledgeError
+from fledge_sim.randomize import Randomization
+from fledge_sim.tasks import InitialState, ReferenceDistribution
+
+from fledge_train.curriculum import Cosine, Ramp
+
+GRANULE = 16
+"""Environments come in multiples of this: the widest vector of a processor."""
+
+
+@dataclass(frozen=True)
+class ActorConfig:
+    """Shape of the policy network and its inputs."""
+
+    kind: Literal["gru", "mlp"] = "gru"
+    """gru: recurrent, remembers by itself. mlp: dense layers over the observation and past actions."""
+    hidden: tuple[int, ...] = (16,)
+    """Hidden sizes, multiples of 8; exactly one for a gru, one to three for an mlp."""
+    history: int = 0
+    """How many past actions the network sees."""
+    output_gain: float = 0.2
+    """Factor on the initial weights of the output layer: begin near the hover action."""
+
+
+@dataclass(frozen=True)
+class SensorConfig:
+    """Clip, scale and noise of the observation terms; they become the contract's."""
+
+    position_clip: float = 0.6
+    """[m]; a farther set-point looks this far."""
+    velocity_clip: float = 2.0
+    """[m/s]"""
+    angular_velocity_clip: float = 30.0
+    """[rad/s]"""
+    position_scale: float = 3.0
+    """Factor on the position error as the network sees it."""
+    velocity_scale: float = 1.0
+    """Factor on the velocity error."""
+    angular_velocity_scale: float = 0.3
+    """Factor on the angular velocity."""
+    history_scale: float = 0.1
+    """Factor on past actions."""
+    position_noise: float = 1e-3
+    """Standard deviation [m]."""
+    rotation_noise: float = 1e-3
+    """Standard deviation per entry of the rotation matrix."""
+    velocity_noise: float = 2e-3
+    """Standard deviation [m/s]."""
+    angular_velocity_noise: float = 2e-3
+    """Standard deviation [rad/s]."""
+
+
+@dataclass(frozen=True)
+class CostConfig:
+    """Weights of the squared terms in the cost of one step."""
+
+    position: Ramp = Ramp(5.0, 60.0)
+    """On the position error [1/m^2]; grows once the policy flies."""
+    velocity: Ramp = Ramp(0.01, 0.01)
+    """On the velocity error [1/(m/s)^2]."""
+    tilt: Ramp = Ramp(5.0, 0.5)
+    """On qx^2 + qy^2; shrinks, since following a curve needs tilt."""
+    yaw: Ramp = Ramp(5.0, 5.0)
+    """On qz^2."""
+    angular_velocity: Ramp = Ramp(0.01, 0.01)
+    """On the angular velocity [1/(rad/s)^2]."""
+    action: Ramp = Ramp(0.01, 0.01)
+    """On the distance of the action from hover."""
+    action_rate: Ramp = Ramp(0.01, 5.0)
+    """On the change of the action from step to step."""
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """A privileged critic that closes the horizon; it sees the truth, not the sensors."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Hidden sizes."""
+    learning_rate: float = 3e-3
+    """Of its Adam."""
+    fits: int = 4
+    """Gradient steps per iteration."""
+    decay: float = 0.95
+    """lambda of the TD(lambda) targets."""
+    scale: float = 20.0
+    """Factor on its output."""
+    ramp: float = 0.2
+    """Share of the run over which its weight grows from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run."""
+
+    robot: str = "crazyflie"
+    """Name of a robot that ships with fledge, or path of a .toml file."""
+    seed: int = 0
+    """Of everything random; the same seed gives the same weights on the same machine."""
+    actor: ActorConfig = ActorConfig()
+    """Policy network."""
+    iterations: int = 1500
+    """Gradient steps."""
+    environments: int = 16
+    """Simulated at once; a multiple of 16."""
+    horizon: int = 48
+    """Native steps per gradient."""
+    learning_rate: Cosine = Cosine(2e-2, 1e-4)
+    """Of Adam."""
+    beta1: float = 0.9
+    """Adam's decay of the mean."""
+    beta2: float = 0.95
+    """Adam's decay of the variance."""
+    clip: float = 0.5
+    """Bound on the global norm of the gradient."""
+    discount: float = 0.99
+    """Of the cost, per step."""
+    position_limit: float = 0.6
+    """Position error beyond which an episode starts over [m], any axis."""
+    age_limit: int = 300
+    """Steps after which an episode starts over."""
+    pool: int = 4096
+    """Prepared episodes from which resets draw."""
+    cost: CostConfig = CostConfig()
+    """Objective and its schedule."""
+    sensors: SensorConfig = SensorConfig()
+    """What the network sees."""
+    randomization: Randomization = Randomization()
+    """What differs from episode to episode in the robot and its surroundings."""
+    initial_state: InitialState = field(default_factory=lambda: InitialState(rest_share=0.1))
+    """Where episodes start."""
+    reference: ReferenceDistribution = ReferenceDistribution()
+    """What episodes follow."""
+    critic: Literal["none", "privileged"] = "none"
+    """none: pure analytic gradient over the horizon. privileged: add the gradient of a learned value at its end."""
+    critic_config: CriticConfig = CriticConfig()
+    """Used with critic = privileged; needs torch."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def check(config: TrainConfig) -> None:
+    """Raise FledgeError naming the first field that cannot work."""
+
+    def require(condition: bool, sentence: str) -> None:
+        if not condition:
+            raise FledgeError(f"training configuration: {sentence}")
+
+    actor, hidden = config.actor, config.actor.hidden
+    require(config.environments > 0 and config.environments % GRANULE == 0, "environments must be a multiple of 16")
+    require(1 < config.horizon <= 256, "horizon must lie in 2..256")
+    require(config.iterations > 0, "iterations must be at least 1")
+    require(config.pool >= config.environments, "pool must hold at least one episode per environment")
+    require(all(size % 8 == 0 and 8 <= size <= 128 for size in hidden), "hidden sizes must be multiples of 8 up to 128")
+    require(actor.kind == "mlp" or len(hidden) == 1, "a gru has exactly one hidden size")
+    require(1 <= len(hidden) <= 3, "give one to three hidden sizes")
+    require(0 <= actor.history <= 64, "history must lie in 0..64")
+    low, high = config.randomization.control_delay
+    require(0 <= low <= high <= 2, "control delay must lie in 0..2 steps")
+    require(config.seed >= 0, "seed must not be negative")
+    require(config.position_limit > 0 and config.age_limit > 0, "position and age limits must be positive")
+
+
+def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
+    """The default: randomized robot, delay and noise, hover and moving references; a second or two on one core."""
+    config = TrainConfig(robot=robot, seed=seed)
+    return config if actor == "gru" else _with_mlp(config)
+
+
+def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
+    """Same task, fewer iterations: flies, less precisely."""
+    return dataclasses.replace(robust(robot, actor, seed), iterations=400, pool=2048)
+
+
+def _with_mlp(config: TrainConfig) -> TrainConfig:
+    actor = ActorConfig(kind="mlp", hidden=(32, 32), history=8)
+    return dataclasses.replace(config, actor=actor, learning_rate=Cosine(1e-2, 1e-4))
