@@ -31,9 +31,10 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *adjoints: Tensor) -> tuple[Tensor | None, ...]:
-        arrays = (_array(tensor) for tensor in ctx.saved_tensors)
-        state, setpoint = kernel.step_adjoint(*arrays, ctx.dt, _array(adjoints[0].contiguous()), **ctx.options)
-        return torch.from_numpy(state), torch.from_numpy(setpoint), None, None, None, None, None
+        state, setpoint, parameters = (_array(tensor) for tensor in ctx.saved_tensors)
+        adjoint_next = _array(adjoints[0].contiguous())
+        state_bar, setpoint_bar = kernel.step_adjoint(state, setpoint, parameters, ctx.dt, adjoint_next, **ctx.options)
+        return torch.from_numpy(state_bar), torch.from_numpy(setpoint_bar), None, None, None, None, None
 
 
 def step(
@@ -63,7 +64,7 @@ def step(
     """
     if parameters.requires_grad:
         raise FledgeError("parameters require a gradient, which the kernel does not give; use fledge_sim.dynamics.step")
-    next_state: Tensor = _Step.apply(
+    next_state: Tensor = _Step.apply(  # type: ignore[no-untyped-call]
         state.contiguous(), rotor_speed_setpoint.contiguous(), parameters.contiguous(), dt, drag, floor, threads
     )
     return next_state

@@ -1,0 +1,57 @@
+"""Random robots, states and set-points that several kinds of test share."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from fledge_sim import frames, robot
+from fledge_sim.rows import Parameter, State, parameter_rows
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+
+
+class QuadrotorSample(NamedTuple):
+    """Columns are environments; state and setpoint are exactly representable in float32."""
+
+    state: Rows
+    """(17, n)"""
+    setpoint: Rows
+    """(4, n)"""
+    parameters: Rows
+    """(42, n)"""
+
+
+SampleQuadrotor = Callable[..., QuadrotorSample]
+
+
+def _sample(seed: int, n: int, *, near_floor: bool = False, name: str = "crazyflie") -> QuadrotorSample:
+    generator = np.random.default_rng(seed)
+    nominal = robot.load(name)
+    parameters = parameter_rows(nominal, n).astype(np.float64) * generator.uniform(0.8, 1.25, (42, n))
+    parameters[Parameter.INERTIA_INVERSE : Parameter.ROTOR_X] = (
+        1 / parameters[Parameter.INERTIA : Parameter.INERTIA_INVERSE]
+    )
+    parameters[Parameter.DRAG : Parameter.DISTURBANCE_FORCE] = generator.uniform(0, 0.02, (3, n))
+    weight = nominal.mass * nominal.gravity
+    parameters[Parameter.DISTURBANCE_FORCE : Parameter.DISTURBANCE_TORQUE] = generator.normal(0, weight / 20, (3, n))
+    parameters[Parameter.DISTURBANCE_TORQUE : Parameter.GRAVITY] = generator.normal(0, weight * 1e-4, (3, n))
+    state = np.empty((17, n))
+    state[State.POSITION : State.QUATERNION] = generator.normal(0, 1, (3, n))
+    state[State.QUATERNION : State.VELOCITY] = frames.sample_uniform(generator, n, 0.3 if near_floor else np.pi).T
+    state[State.VELOCITY : State.ANGULAR_VELOCITY] = generator.normal(0, 0.3 if near_floor else 2, (3, n))
+    state[State.ANGULAR_VELOCITY : State.ROTOR_SPEED] = generator.normal(0, 5, (3, n))
+    if near_floor:  # some feet in the floor, some out
+        state[State.POSITION + 2] = nominal.leg_height + generator.uniform(-0.01, 0.01, n)
+    speed = nominal.rotor_speed_max
+    state[State.ROTOR_SPEED :] = generator.uniform(0.2 * speed, speed, (4, n))
+    setpoint = generator.uniform(0.2 * speed, speed, (4, n))
+    state, setpoint = (rows.astype(np.float32).astype(np.float64) for rows in (state, setpoint))
+    return QuadrotorSample(state, setpoint, parameters)
+
+
+@pytest.fixture(scope="session")
+def sample_quadrotor() -> SampleQuadrotor:
+    """sample_quadrotor(seed, n, near_floor=False, name="crazyflie") -> QuadrotorSample."""
+    return _sample
