@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from fledge_sim.randomize import delay_weights, sample_control_delay, sample_noise_scale, sample_parameters
 from fledge_sim.robot import Robot
 from fledge_sim.rows import Float32, State
 from fledge_sim.tasks import sample_initial_states, sample_references
+from numpy.typing import NDArray
 
 from fledge_train.config import TrainConfig
 from fledge_train.learner import Row
