@@ -1,0 +1,195 @@
+"""Commander: which set-point counts now, how old it is, and what it amounts to each millisecond.
+
+A set-point of a client beats the high-level planner until the client lets go (notify stop) or the drone is landed.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import replace
+from enum import IntEnum
+from errno import EBUSY, EINVAL, ENOEXEC
+
+from fledge_hil.board_messages import SetpointMode
+from fledge_hil.crtp import unpack
+from fledge_hil.planner import Phase, Planner, Sample
+from fledge_hil.plant import Estimate
+from fledge_hil.setpoint import STOP, Setpoint, parse_generic, parse_rpyt
+from fledge_hil.supervisor import LEVEL_OUT_MS
+
+PLANNER_PERIOD_MS = 10
+NEVER_MS = 1 << 30
+"""Age of a set-point that was never given."""
+
+_VERTICAL = struct.Struct("<ffBf")
+_GO_TO_LEGACY = struct.Struct("<Bfffff")
+_GO_TO = struct.Struct("<BBfffff")
+_GROUP, _STOP, _GO_TO_V1, _TAKE_OFF, _LAND, _GO_TO_V2 = 0, 3, 4, 7, 8, 12
+
+
+class Priority(IntEnum):
+    """Who commands."""
+
+    NOBODY = 0
+    HIGH_LEVEL = 1
+    CLIENT = 2
+
+
+class Commander:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self.planner = Planner()
+        self.priority = Priority.NOBODY
+        self.setpoint = STOP
+        self.group_mask = 0
+        self._stamp_ms = -NEVER_MS
+        self._planned = False
+        """Whether the set-point is the planner's; then the end of the plan ends it."""
+        self._unlocked = False
+        self._anchor: list[float] | None = None
+        self._yaw_deg = 0.0
+
+    def age_ms(self, time_ms: int) -> int:
+        """Since the last set-point."""
+        return min(NEVER_MS, time_ms - self._stamp_ms)
+
+    def client(self, setpoint: Setpoint | None, time_ms: int) -> None:
+        """A set-point of a client; None is one that could not be parsed and changes nothing."""
+        if setpoint is None:
+            return
+        self.planner.stop()
+        self._planned = False
+        self._take(setpoint, Priority.CLIENT, time_ms)
+
+    def rpyt(self, payload: bytes, time_ms: int) -> None:
+        """Port 3. A thrust of zero has to come first, so that a slammed stick does not start the motors."""
+        setpoint = parse_rpyt(payload)
+        if setpoint is None:
+            return
+        self._unlocked = self._unlocked or setpoint.thrust_fraction == 0
+        self.client(setpoint if self._unlocked else replace(setpoint, thrust_fraction=0.0), time_ms)
+
+    def new_client(self) -> None:
+        """The thrust lock is per client."""
+        self._unlocked = False
+
+    def generic(self, channel: int, payload: bytes, time_ms: int) -> None:
+        """Port 7: set-points on channel 0, `notify stop` on channel 1."""
+        if channel == 0:
+            self.client(parse_generic(payload), time_ms)
+        elif channel == 1 and payload[:1] == b"\0":
+            self._relax(int.from_bytes(payload[1:5], "little"), time_ms)
+
+    def _relax(self, remain_valid_ms: int, time_ms: int) -> None:
+        """Anybody may take over; without a taker the set-point counts as fresh for `remain_valid_ms` more."""
+        self.priority = min(self.priority, Priority.HIGH_LEVEL)
+        self._stamp_ms = min(self._stamp_ms, time_ms - max(0, LEVEL_OUT_MS - remain_valid_ms))
+
+    def _take(self, setpoint: Setpoint, priority: Priority, time_ms: int) -> None:
+        if priority < self.priority:
+            return
+        moves = setpoint.velocity_heading is not None or setpoint.mode is SetpointMode.VELOCITY
+        if not moves:
+            self._anchor = None
+        self.setpoint, self.priority, self._stamp_ms = setpoint, priority, time_ms
+
+    def release(self) -> None:
+        """Back to nobody; what being disarmed does."""
+        self.planner.stop()
+        self.setpoint, self.priority, self._stamp_ms, self._anchor = STOP, Priority.NOBODY, -NEVER_MS, None
+
+    # ---- high-level commander ----------------------------------------------------------------------------------------
+
+    def high_level(self, payload: bytes, time_ms: int, estimate: Estimate) -> bytes:
+        """Port 8; the answer repeats three bytes and adds an errno."""
+        error = self._high_level(payload, time_ms / 1000, _here(estimate)) if payload else EINVAL
+        return payload[:3].ljust(3, b"\0") + bytes((error,))
+
+    def _high_level(self, payload: bytes, time: float, here: Sample) -> int:
+        command, mask = payload[0], payload[1] if len(payload) > 1 else 0
+        if command == _GROUP:
+            self.group_mask = mask
+            return 0
+        if mask and not mask & self.group_mask:
+            return 0
+        if command == _STOP:
+            self.planner.stop()
+            if self.priority is Priority.HIGH_LEVEL:
+                self.setpoint = STOP
+            return 0
+        if command in (_TAKE_OFF, _LAND):
+            return self._vertical(payload[2:], time, here, command == _LAND)
+        if command in (_GO_TO_V1, _GO_TO_V2):
+            return self._go_to(payload[2:], time, here, command == _GO_TO_V1)
+        return ENOEXEC
+
+    def _vertical(self, rest: bytes, time: float, here: Sample, land: bool) -> int:
+        fields = unpack(_VERTICAL, rest)
+        if fields is None:
+            return EINVAL
+        height, yaw, hold, duration = fields
+        return 0 if self.planner.vertical(time, here, height, None if hold else yaw, duration, land) else EBUSY
+
+    def _go_to(self, rest: bytes, time: float, here: Sample, legacy: bool) -> int:
+        fields = unpack(_GO_TO_LEGACY if legacy else _GO_TO, rest)
+        if fields is None:
+            return EINVAL
+        relative, linear = bool(fields[0]), not legacy and bool(fields[1])
+        x, y, z, yaw, duration = fields[-5:]
+        return 0 if self.planner.go_to(time, here, (x, y, z, yaw), duration, relative, linear) else EINVAL
+
+    @property
+    def high_level_active(self) -> bool:
+        """Whether the planner flies the drone."""
+        return self.priority is Priority.HIGH_LEVEL and self.planner.phase is not Phase.IDLE
+
+    # ---- every millisecond -------------------------------------------------------------------------------------------
+
+    def tick(self, time_ms: int, estimate: Estimate) -> Setpoint:
+        """The set-point that counts now, in position, velocity or attitude form."""
+        if time_ms % PLANNER_PERIOD_MS == 0 and self.priority <= Priority.HIGH_LEVEL:
+            self._plan(time_ms)
+        if self.setpoint.velocity_heading is None and self.setpoint.mode is not SetpointMode.VELOCITY:
+            return self.setpoint
+        return self._moving(estimate)
+
+    def _plan(self, time_ms: int) -> None:
+        sample = self.planner.at(time_ms / 1000)
+        if sample is not None:
+            self._planned = True
+            x, y, z, yaw = sample.position
+            setpoint = Setpoint(SetpointMode.POSITION, (x, y, z), sample.velocity[:3], yaw_deg=math.degrees(yaw))
+            self._take(setpoint, Priority.HIGH_LEVEL, time_ms)
+        elif self.priority is Priority.HIGH_LEVEL and self._planned:
+            self._take(STOP, Priority.HIGH_LEVEL, time_ms)
+
+    def _moving(self, estimate: Estimate) -> Setpoint:
+        """Velocity set-points as a moving position target that starts where the drone is."""
+        setpoint = self.setpoint
+        if self._anchor is None:
+            self._anchor, self._yaw_deg = list(estimate.position_world), math.degrees(estimate.yaw)
+        velocity = setpoint.velocity_world
+        if setpoint.velocity_heading is not None:
+            forward, left = setpoint.velocity_heading
+            cosine, sine = math.cos(estimate.yaw), math.sin(estimate.yaw)
+            velocity = (cosine * forward - sine * left, sine * forward + cosine * left, 0.0)
+        self._yaw_deg += setpoint.yaw_rate_deg_s * 1e-3
+        for axis in range(3):
+            self._anchor[axis] += velocity[axis] * 1e-3
+        if setpoint.height is not None:
+            self._anchor[2] = setpoint.height
+        x, y, z = self._anchor
+        return replace(
+            setpoint,
+            mode=SetpointMode.POSITION,
+            position_world=(x, y, z),
+            velocity_world=velocity,
+            yaw_deg=self._yaw_deg,
+        )
+
+
+def _here(estimate: Estimate) -> Sample:
+    x, y, z = estimate.position_world
+    return Sample((x, y, z, estimate.yaw))

@@ -1,0 +1,61 @@
+"""Services every Crazyflie answers before anything else: link echo, platform information, memories."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fledge_hil.crtp import MAX_PAYLOAD, Port, packet
+
+PROTOCOL_VERSION = 12
+"""Version 12: supervisor port, second version of parameter queries."""
+
+_SOURCE = b"Bitcraze Crazyflie".ljust(MAX_PAYLOAD, b"\0")
+"""What cflib compares with to recognise a Crazyflie."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the drone says about itself, and how it acts on platform commands."""
+
+    device_type: str
+    firmware_version: str
+    arm: Callable[[bool], bool]
+    recover: Callable[[], bool]
+
+    def handle(self, channel: int, payload: bytes) -> list[bytes]:
+        """Port 13: legacy commands, versions, app channel (accepted; nothing answers there)."""
+        if not payload or channel not in (0, 1):
+            return []
+        reply = self._command(payload) if channel == 0 else self._version(payload[0])
+        return [] if reply is None else [packet(Port.PLATFORM, channel, reply)]
+
+    def _command(self, payload: bytes) -> bytes | None:
+        if payload[0] == 1 and len(payload) > 1:
+            return payload[:2] + bytes((0 if self.arm(bool(payload[1])) else 1,))
+        if payload[0] == 2:
+            return payload[:1] + bytes((0 if self.recover() else 1,))
+        return payload if payload[0] == 3 else None
+
+    def _version(self, command: int) -> bytes | None:
+        if command == 0:
+            return struct.pack("<Bi", 0, PROTOCOL_VERSION)
+        texts = {1: self.firmware_version, 2: self.device_type}
+        return bytes((command,)) + texts[command].encode() + b"\0" if command in texts else None
+
+
+def link(channel: int, payload: bytes) -> list[bytes]:
+    """Port 15: echo, identification; the sink swallows."""
+    if channel == 0:
+        return [packet(Port.LINK, 0, payload)]
+    return [packet(Port.LINK, 1, _SOURCE)] if channel == 1 else []
+
+
+def memory(channel: int, payload: bytes) -> list[bytes]:
+    """Port 4: there are no memories; asking for their number gets 0, reading one gets an error."""
+    if channel == 0 and payload[:1] == b"\1":
+        return [packet(Port.MEMORY, 0, b"\1\0")]
+    if channel in (1, 2) and len(payload) >= 5:
+        return [packet(Port.MEMORY, channel, payload[:5] + b"\2")]
+    return []

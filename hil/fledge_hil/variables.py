@@ -1,0 +1,145 @@
+"""The names a client finds on the virtual Crazyflie: those that cflib and its users expect, and our group `fledge`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fledge_hil.toc import LogVariable, Number, Parameter
+
+if TYPE_CHECKING:
+    from fledge_hil.virtual import VirtualCrazyflie
+
+CONTROLLER_PID, CONTROLLER_OUT_OF_TREE = 1, 6
+ESTIMATOR_KALMAN = 2
+_CONVERGED_VARIANCE = 1e-6
+"""[m^2], of a perfect estimator: below the threshold that cflib waits for."""
+
+
+def log_variables(drone: VirtualCrazyflie) -> list[LogVariable]:
+    """Everything that can be streamed."""
+    return [
+        *_estimate(drone),
+        *_setpoint(drone),
+        *_health(drone),
+        *_fledge(drone),
+    ]
+
+
+def _each(names: str, type_name: str, read: Callable[[int], Number]) -> list[LogVariable]:
+    """One variable per name, reading element 0, 1, ..."""
+
+    def element(index: int) -> Callable[[], Number]:
+        return lambda: read(index)
+
+    return [LogVariable(name, type_name, element(index)) for index, name in enumerate(names.split())]
+
+
+def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
+    estimate = drone.plant.estimate
+    gravity = drone.plant.robot.gravity
+    angles = "stateEstimate.roll stateEstimate.pitch stateEstimate.yaw"
+    return [
+        *_each("stateEstimate.x stateEstimate.y stateEstimate.z", "float", lambda i: estimate.position_world[i]),
+        *_each("stateEstimate.vx stateEstimate.vy stateEstimate.vz", "float", lambda i: estimate.velocity_world[i]),
+        *_each(angles, "float", lambda i: estimate.euler_deg[i]),
+        *_each(
+            "stateEstimate.qx stateEstimate.qy stateEstimate.qz stateEstimate.qw",
+            "float",
+            lambda i: estimate.quaternion_xyzw[i],
+        ),
+        *_each("stabilizer.roll stabilizer.pitch stabilizer.yaw", "float", lambda i: estimate.euler_deg[i]),
+        *_each("gyro.x gyro.y gyro.z", "float", lambda i: estimate.gyro_deg_s[i]),
+        *_each("acc.x acc.y acc.z", "float", lambda i: estimate.acceleration_g[i]),
+        *_each(
+            "stateEstimateZ.x stateEstimateZ.y stateEstimateZ.z",
+            "int16",
+            lambda i: round(1000 * estimate.position_world[i]),
+        ),
+        *_each("kalman.stateX kalman.stateY kalman.stateZ", "float", lambda i: estimate.position_world[i]),
+        *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: _CONVERGED_VARIANCE),
+        LogVariable("range.zrange", "uint16", lambda: round(1000 * max(0.0, estimate.position_world[2]))),
+        LogVariable("baro.asl", "float", lambda: estimate.position_world[2]),
+        LogVariable("acc.gravity", "float", lambda: gravity),
+    ]
+
+
+def _setpoint(drone: VirtualCrazyflie) -> list[LogVariable]:
+    return [
+        *_each("ctrltarget.x ctrltarget.y ctrltarget.z", "float", lambda i: drone.setpoint.position_world[i]),
+        *_each("ctrltarget.vx ctrltarget.vy ctrltarget.vz", "float", lambda i: drone.setpoint.velocity_world[i]),
+        LogVariable("ctrltarget.roll", "float", lambda: drone.setpoint.roll_deg),
+        LogVariable("ctrltarget.pitch", "float", lambda: drone.setpoint.pitch_deg),
+        LogVariable("ctrltarget.yaw", "float", lambda: drone.setpoint.yaw_deg or 0.0),
+        LogVariable("controller.roll", "float", lambda: drone.setpoint.roll_deg),
+        LogVariable("controller.pitch", "float", lambda: drone.setpoint.pitch_deg),
+        LogVariable("controller.yaw", "float", lambda: drone.setpoint.yaw_deg or 0.0),
+        LogVariable("stabilizer.thrust", "float", lambda: 65535 * sum(drone.fractions) / 4),
+    ]
+
+
+def _health(drone: VirtualCrazyflie) -> list[LogVariable]:
+    plant = drone.plant
+    full = plant.battery.voltage_full - plant.battery.voltage_empty
+
+    def level() -> int:
+        return round(100 * (plant.voltage - plant.battery.voltage_empty) / full)
+
+    return [
+        LogVariable("pm.vbat", "float", lambda: plant.voltage),
+        LogVariable("pm.vbatMV", "uint16", lambda: round(1000 * plant.voltage)),
+        LogVariable("pm.batteryLevel", "uint8", level),
+        LogVariable("pm.state", "int8", lambda: 0 if plant.voltage > plant.battery.voltage_empty + 0.2 else 3),
+        *_each("motor.m1 motor.m2 motor.m3 motor.m4", "uint16", lambda i: round(65535 * plant.duty[i])),
+        *_each("motor.m1req motor.m2req motor.m3req motor.m4req", "int32", lambda i: round(65535 * plant.duty[i])),
+        LogVariable("supervisor.info", "uint16", lambda: drone.supervisor.bits),
+        LogVariable("sys.canfly", "uint8", lambda: int(drone.supervisor.motors_allowed)),
+        LogVariable("sys.isFlying", "uint8", lambda: drone.supervisor.bits >> 4 & 1),
+        LogVariable("sys.isTumbled", "uint8", lambda: int(drone.supervisor.tumbled)),
+        LogVariable("sys.armed", "int8", lambda: int(drone.supervisor.armed)),
+        LogVariable("stabilizer.rtStab", "float", lambda: 1000.0),
+        LogVariable("radio.rssi", "uint8", lambda: 30),
+        LogVariable("radio.isConnected", "uint8", lambda: 1),
+        LogVariable("estimator.rtRej", "float", lambda: 0.0),
+    ]
+
+
+def _fledge(drone: VirtualCrazyflie) -> list[LogVariable]:
+    def out(field: str) -> Callable[[], Number]:
+        return lambda: getattr(drone.output, field)
+
+    return [
+        LogVariable("fledge.contract", "uint32", out("contract_hash")),
+        LogVariable("fledge.mode", "uint8", out("mode")),
+        LogVariable("fledge.guard", "uint8", out("guard")),
+        LogVariable("fledge.guardLatch", "uint8", out("guard_latched")),
+        LogVariable("fledge.inferUs", "float", lambda: drone.inference_us),
+        LogVariable("fledge.misses", "uint32", out("deadline_misses")),
+        LogVariable("fledge.infers", "uint32", out("inferences")),
+        LogVariable("fledge.native", "uint32", out("native_steps")),
+        *_each("fledge.a1 fledge.a2 fledge.a3 fledge.a4", "float", lambda i: drone.output.action[i]),
+        *_each("fledge.rx fledge.ry fledge.rz", "float", lambda i: drone.output.reference_position_world[i]),
+    ]
+
+
+def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
+    """Everything that can be set; values are read where they are used."""
+    passed = drone.self_test_passed
+    return [
+        Parameter("stabilizer.controller", "uint8", CONTROLLER_OUT_OF_TREE if passed else CONTROLLER_PID),
+        Parameter("stabilizer.estimator", "uint8", ESTIMATOR_KALMAN),
+        Parameter("stabilizer.stop", "uint8", 0, written=lambda value: drone.emergency_stop() if value else None),
+        Parameter("commander.enHighLevel", "uint8", 1, persistent=True),
+        Parameter("kalman.resetEstimation", "uint8", 0),
+        Parameter("system.selftestPassed", "int8", int(passed), read_only=True),
+        Parameter("system.arm", "int8", 0, written=drone.set_armed),
+        Parameter("supervisor.tmblChckEn", "uint8", 1, persistent=True, written=drone.set_tumble_check),
+        Parameter("locSrv.extPosStdDev", "float", 0.01),
+        Parameter("locSrv.extQuatStdDev", "float", 4.5e-3),
+        Parameter("deck.bcFlow2", "uint8", 1, read_only=True),
+        Parameter("ring.effect", "uint8", 0, persistent=True),
+        Parameter("fledge.enable", "uint8", 0),
+        Parameter("fledge.ref", "uint8", 0),
+        Parameter("fledge.fePeriod", "float", 5.5),
+        Parameter("fledge.feScale", "float", 1.0),
+    ]
