@@ -42,7 +42,7 @@ class HostBoard:
     def __init__(self, library: Path) -> None:
         """Load `library` (BoardFiles.library) and power on. Raises BoardLayoutError if it is of other sources."""
         self._library = ctypes.CDLL(str(library))
-        check_layout((ctypes.c_uint32 * len(layout())).in_dll(self._library, "board_layout"))
+        check_layout(list((ctypes.c_uint32 * len(layout())).in_dll(self._library, "board_layout")))
         self._step = self._library.board_step
         self._start = self._library.board_start
         self._step.argtypes = [ctypes.c_void_p, ctypes.POINTER(BoardInput), ctypes.POINTER(BoardOutput)]

@@ -4,7 +4,8 @@
 #include "robot.h" /* generated from the robot's file: every physical constant below */
 #include "square_root.h"
 
-#define YAW_SHARE 0.15f /* largest part of a rotor's maximal thrust that yaw may take or give */
+#define THRUST_MIN (0.1f * ROBOT_THRUST_MAX) /* keeps every rotor turning */
+#define YAW_SHARE 0.15f                      /* largest part of a rotor's maximal thrust that yaw may take or give */
 
 static const float rotor_x[4] = ROBOT_ROTOR_X, rotor_y[4] = ROBOT_ROTOR_Y, rotor_spin[4] = ROBOT_ROTOR_SPIN;
 
@@ -21,20 +22,30 @@ void mixer_angular_acceleration(const float thrust[4], float angular_acceleratio
     angular_acceleration_body[2] = torque[2] / ROBOT_INERTIA_Z;
 }
 
+/* Lifts all four where one would fall below its minimum, then lowers all four where one exceeds its maximum: the
+ * differences, which are the torques, survive as long as they fit at all. */
+static void shift_into_range(float thrust[4]) {
+    float lowest = thrust[0], highest = thrust[0];
+    for (int i = 1; i < 4; i++) {
+        lowest = thrust[i] < lowest ? thrust[i] : lowest;
+        highest = thrust[i] > highest ? thrust[i] : highest;
+    }
+    const float lift = lowest < THRUST_MIN ? THRUST_MIN - lowest : 0.0f;
+    const float excess = highest + lift > ROBOT_THRUST_MAX ? highest + lift - ROBOT_THRUST_MAX : 0.0f;
+    for (int i = 0; i < 4; i++) thrust[i] = clip(thrust[i] + lift - excess, THRUST_MIN, ROBOT_THRUST_MAX);
+}
+
 /* Four rotors in a symmetric cross: T_i = T/4 + y_i/(sum y^2) tau_x - x_i/(sum x^2) tau_y + spin_i/(4 k) tau_z. */
 void mixer_thrust(float collective, const float angular_acceleration_body[3], float thrust[4]) {
     const float *alpha = angular_acceleration_body;
-    const float yaw = clip(alpha[2] * ROBOT_INERTIA_Z / (4.0f * ROBOT_TORQUE_PER_THRUST), -YAW_SHARE * ROBOT_THRUST_MAX,
-                           YAW_SHARE * ROBOT_THRUST_MAX);
-    float highest = 0.0f;
+    const float yaw_torque = alpha[2] * ROBOT_INERTIA_Z / (4.0f * ROBOT_TORQUE_PER_THRUST);
+    const float yaw = clip(yaw_torque, -YAW_SHARE * ROBOT_THRUST_MAX, YAW_SHARE * ROBOT_THRUST_MAX);
     for (int i = 0; i < 4; i++) {
         const float roll = rotor_y[i] * alpha[0] * (ROBOT_INERTIA_X / ROBOT_SUM_Y_SQUARED);
         const float pitch = -rotor_x[i] * alpha[1] * (ROBOT_INERTIA_Y / ROBOT_SUM_X_SQUARED);
         thrust[i] = 0.25f * collective + roll + pitch + rotor_spin[i] * yaw;
-        highest = thrust[i] > highest ? thrust[i] : highest;
     }
-    const float excess = clip(highest - ROBOT_THRUST_MAX, 0.0f, highest);
-    for (int i = 0; i < 4; i++) thrust[i] = clip(thrust[i] - excess, 0.0f, ROBOT_THRUST_MAX);
+    shift_into_range(thrust);
 }
 
 #if ROBOT_ACTUATION_KIND == 1 /* thrust fraction */

@@ -15,7 +15,7 @@
 #define VELOCITY_INTEGRAL 1.5f       /* [1/s^2] */
 #define TRIM_MAX 3.0f                /* [m/s^2] */
 #define ACCELERATION_HORIZONTAL 5.0f /* [m/s^2], per axis: 27 deg of tilt */
-#define ACCELERATION_UP 3.0f         /* [m/s^2] */
+#define ACCELERATION_UP 4.0f         /* [m/s^2] */
 #define ACCELERATION_DOWN 5.0f       /* [m/s^2] */
 #define ATTITUDE_BANDWIDTH 7.0f      /* [1/s] */
 #define YAW_BANDWIDTH 2.0f           /* [1/s] */

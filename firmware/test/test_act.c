@@ -1,0 +1,18 @@
+#include "act.h"
+#include "check.h"
+
+/* low 1/8, high 7/8: fraction = 1/8 + (a + 1)/2 * 3/4 */
+int main(void) {
+    float fraction[4];
+    act_fraction((float[]){-1.0f, 0.0f, 1.0f, 0.25f}, fraction);
+    CHECK_NEAR(fraction[0], 0.125, 0);
+    CHECK_NEAR(fraction[1], 0.5, 0);
+    CHECK_NEAR(fraction[2], 0.875, 0);
+    CHECK_NEAR(fraction[3], 0.59375, 0);
+    act_fraction((float[]){-INFINITY, INFINITY, NAN, 1e30f}, fraction);
+    CHECK_NEAR(fraction[0], 0.125, 0);
+    CHECK_NEAR(fraction[1], 0.875, 0);
+    CHECK_NEAR(fraction[2], 0.125, 0);
+    CHECK_NEAR(fraction[3], 0.875, 0);
+    return check_result();
+}

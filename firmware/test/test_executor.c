@@ -1,0 +1,67 @@
+#include "check.h"
+#include "executor.h"
+
+/* hand_policy: action = (input[0], 0.01 state, newest past action, oldest past action). */
+static const float *run(struct executor *executor, uint32_t since_takeover_ms, float wanted) {
+    float observation[POLICY_INPUT_SIZE] = {wanted};
+    CHECK(executor_due(executor, since_takeover_ms));
+    executor_run(executor, since_takeover_ms, observation);
+    CHECK(!executor_due(executor, since_takeover_ms));
+    return executor->action;
+}
+
+static void check_action(const float *action, float wanted, float state, float newest, float oldest) {
+    CHECK_NEAR(action[0], wanted, 1e-7);
+    CHECK_NEAR(action[1], 0.01f * state, 1e-7);
+    CHECK_NEAR(action[2], newest, 1e-6);
+    CHECK_NEAR(action[3], oldest, 1e-6);
+}
+
+static void test_windows(void) {
+    struct executor executor;
+    executor_reset(&executor);
+    const float hover = POLICY_ACTION_HOVER;
+    /* first native step: hover everywhere; then the newest slot is the running mean of 0.1, 0.2, ... */
+    check_action(run(&executor, 0, 0.1f), 0.1f, 0, hover, hover);
+    CHECK(!executor_due(&executor, 1));
+    check_action(run(&executor, 2, 0.2f), 0.2f, 1, 0.10f, hover);
+    check_action(run(&executor, 4, 0.3f), 0.3f, 1, 0.15f, hover);
+    check_action(run(&executor, 6, 0.4f), 0.4f, 1, 0.20f, hover);
+    check_action(run(&executor, 8, 0.5f), 0.5f, 1, 0.25f, hover);
+    CHECK(executor.native_steps == 1);
+    /* second native step sees the mean of all five, (0.1 + 0.2 + 0.3 + 0.4 + 0.5)/5 = 0.3, and state 1 */
+    check_action(run(&executor, 10, 0.9f), 0.9f, 1, 0.3f, hover);
+    check_action(run(&executor, 12, 0.7f), 0.7f, 2, 0.9f, 0.3f);
+    /* three calls missed: the window held (0.9 + 0.7)/2 = 0.8 */
+    check_action(run(&executor, 20, 0.0f), 0.0f, 2, 0.8f, 0.3f);
+    CHECK(executor.native_steps == 3);
+    check_action(run(&executor, 22, 0.0f), 0.0f, 3, 0.0f, 0.8f);
+}
+
+/* A late call takes the native step that is due; the next one is due at the old phase, not 10 ms later. */
+static void test_late(void) {
+    struct executor executor;
+    executor_reset(&executor);
+    run(&executor, 0, 0.1f);
+    run(&executor, 13, 0.1f);
+    CHECK(executor.native_steps == 2);
+    run(&executor, 20, 0.1f);
+    CHECK(executor.native_steps == 3);
+}
+
+static void test_reset(void) {
+    struct executor executor;
+    executor_reset(&executor);
+    for (uint32_t t = 0; t < 40; t += 2) run(&executor, t, -0.5f);
+    executor_reset(&executor);
+    CHECK(executor.native_steps == 0);
+    for (int i = 0; i < 4; i++) CHECK_NEAR(executor.action[i], POLICY_ACTION_HOVER, 0);
+    check_action(run(&executor, 0, 0.1f), 0.1f, 0, POLICY_ACTION_HOVER, POLICY_ACTION_HOVER);
+}
+
+int main(void) {
+    test_windows();
+    test_late();
+    test_reset();
+    return check_result();
+}

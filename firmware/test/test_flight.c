@@ -1,0 +1,86 @@
+#include "check.h"
+#include "flight_state.h"
+#include "scene.h"
+
+static struct flight_output ticks(struct flight *flight, struct flight_input *input, int count) {
+    struct flight_output output = {0};
+    for (int i = 0; i < count; i++, input->time_ms++) flight_tick(flight, input, &output);
+    return output;
+}
+
+/* Enabled without a set-point it waits; nothing is latched, and the first set-point starts it. */
+static void test_waits_for_setpoint(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.setpoint_mode = FLIGHT_SETPOINT_NONE;
+    struct flight_output output = ticks(&flight, &input, 100);
+    CHECK(output.guard == FLIGHT_GUARD_SETPOINT_MODE && output.guard_latched == FLIGHT_GUARD_OK);
+    CHECK(output.contract_hash == 0xfeedf00du && output.self_test_passed == 1);
+    input.setpoint_mode = FLIGHT_SETPOINT_POSITION;
+    output = ticks(&flight, &input, 1);
+    CHECK(output.mode == FLIGHT_POLICY && output.inferences == 1 && output.native_steps == 1);
+}
+
+/* 100 ms: inferences at 0, 2, ... 98 ms, native steps at 0, 10, ... 90 ms, whatever the clock says at take-over. */
+static void test_rates(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.time_ms = 0xffffffd3u; /* wraps on the way */
+    const struct flight_output output = ticks(&flight, &input, 100);
+    CHECK(output.mode == FLIGHT_POLICY && output.inferences == 50 && output.native_steps == 10);
+    CHECK(output.deadline_misses == 0);
+}
+
+/* 0.2 m ahead: action 0.2, fraction 0.125 + 0.6 * 0.75 = 0.575; unchanged between inferences. */
+static void test_action_reaches_motors(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.position_world[0] += 0.2f;
+    CHECK_NEAR(ticks(&flight, &input, 1).motor_fraction[0], 0.575, 1e-6);
+    input.position_world[0] += 0.4f;
+    CHECK_NEAR(ticks(&flight, &input, 1).motor_fraction[0], 0.575, 1e-6);
+    CHECK_NEAR(ticks(&flight, &input, 1).motor_fraction[0], 0.125 + 0.8 * 0.75, 1e-6);
+}
+
+/* Turned by 90 deg at take-over, a drone 0.2 m off along world y sees it along its own x; turning later changes
+ * nothing. */
+static void test_heading_is_held(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.position_world[1] += 0.2f;
+    input.quaternion_xyzw[2] = input.quaternion_xyzw[3] = 0.70710678f;
+    CHECK_NEAR(ticks(&flight, &input, 1).action[0], 0.2, 1e-6);
+    input.quaternion_xyzw[2] = 0.0f, input.quaternion_xyzw[3] = 1.0f;
+    CHECK_NEAR(ticks(&flight, &input, 20).action[0], 0.2, 1e-6);
+}
+
+/* Commanded off and on again: a new take-over, with hover in the history and no trip on the record. */
+static void test_disable(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    ticks(&flight, &input, 55);
+    input.enable = 0;
+    struct flight_output output = ticks(&flight, &input, 3);
+    CHECK(output.guard == FLIGHT_GUARD_DISABLED && output.guard_latched == FLIGHT_GUARD_OK);
+    CHECK(output.mode == FLIGHT_STOCK);
+    input.enable = 1;
+    output = ticks(&flight, &input, 1);
+    CHECK(output.native_steps == 1 && output.inferences == 28 + 1);
+    CHECK_NEAR(output.action[1], 0, 0);                   /* state */
+    CHECK_NEAR(output.action[2], POLICY_ACTION_HOVER, 0); /* newest past action */
+    CHECK_NEAR(output.action[3], POLICY_ACTION_HOVER, 0); /* oldest */
+}
+
+int main(void) {
+    test_waits_for_setpoint();
+    test_rates();
+    test_action_reaches_motors();
+    test_heading_is_held();
+    test_disable();
+    return check_result();
+}

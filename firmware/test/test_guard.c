@@ -1,0 +1,134 @@
+#include "check.h"
+#include "flight_state.h"
+#include "scene.h"
+
+/* A drone that the policy has been flying for 6 ticks; `input` is what the next tick, an inference, would be. */
+static struct flight_input flying(struct flight *flight) {
+    struct flight_input input = scene_hover();
+    struct flight_output output;
+    hand_policy_self_test_result = 0;
+    flight_init(flight);
+    for (int i = 0; i < 6; i++, input.time_ms++) flight_tick(flight, &input, &output);
+    CHECK(output.mode == FLIGHT_POLICY && output.guard == FLIGHT_GUARD_OK && output.controls_motors == 1);
+    return input;
+}
+
+/* The fault trips at once, is named, silences the policy, and stays latched after it has gone until enable is 0 -> 1.
+ */
+static void check_trip(struct flight *flight, struct flight_input faulty, enum flight_guard expected, int line) {
+    struct flight_output output;
+    flight_tick(flight, &faulty, &output);
+    if (output.guard != expected) printf("row at line %d: guard %u\n", line, output.guard);
+    CHECK(output.guard == expected && output.guard_latched == expected);
+    CHECK(output.mode == FLIGHT_STOCK && output.controls_motors == 0);
+    for (int i = 0; i < 4; i++) CHECK(output.motor_fraction[i] == 0.0f && output.action[i] == 0.0f);
+
+    struct flight_input healthy = scene_hover();
+    healthy.time_ms = faulty.time_ms + 1;
+    for (int i = 0; i < 20; i++, healthy.time_ms++) flight_tick(flight, &healthy, &output);
+    CHECK(output.guard == expected && output.mode == FLIGHT_STOCK);
+    healthy.enable = 0;
+    flight_tick(flight, &healthy, &output);
+    CHECK(output.guard == FLIGHT_GUARD_DISABLED && output.guard_latched == expected);
+    healthy.enable = 1, healthy.time_ms++;
+    flight_tick(flight, &healthy, &output);
+    CHECK(output.guard == FLIGHT_GUARD_OK && output.guard_latched == FLIGHT_GUARD_OK && output.mode == FLIGHT_POLICY);
+}
+
+#define ROW(change, expected)                                                                                          \
+    do {                                                                                                               \
+        struct flight flight;                                                                                          \
+        struct flight_input input = flying(&flight);                                                                   \
+        change;                                                                                                        \
+        check_trip(&flight, input, expected, __LINE__);                                                                \
+    } while (0)
+
+static void test_not_finite(void) {
+    ROW(input.position_world[1] = NAN, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.velocity_world[2] = -INFINITY, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.quaternion_xyzw[3] = NAN, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.gyro_deg_s[0] = NAN, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.setpoint_position_world[0] = INFINITY, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.setpoint_velocity_world[0] = NAN, FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_period = 0.0f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_scale = NAN), FLIGHT_GUARD_NOT_FINITE);
+}
+
+static void test_quaternion(void) {
+    ROW(input.quaternion_xyzw[3] = 0.0f, FLIGHT_GUARD_QUATERNION); /* all zero */
+    ROW(input.quaternion_xyzw[3] = 1.03f, FLIGHT_GUARD_QUATERNION);
+    ROW(input.quaternion_xyzw[3] = 3e38f, FLIGHT_GUARD_QUATERNION); /* its square overflows */
+}
+
+/* Limits of the hand policy: 1.5 m per axis, 4 m/s, 30 rad/s = 1718.9 deg/s per axis. */
+static void test_envelope(void) {
+    ROW(input.position_world[0] += 1.6f, FLIGHT_GUARD_POSITION_ERROR);
+    ROW(input.position_world[2] = 3e38f, FLIGHT_GUARD_POSITION_ERROR);
+    ROW((input.velocity_world[0] = 3.0f, input.velocity_world[2] = 2.7f), FLIGHT_GUARD_VELOCITY); /* 4.04 m/s */
+    ROW(input.velocity_world[0] = -3e38f, FLIGHT_GUARD_VELOCITY);
+    ROW(input.gyro_deg_s[2] = -1730.0f, FLIGHT_GUARD_ANGULAR_VELOCITY);
+}
+
+static void test_staleness(void) {
+    ROW(input.state_age_ms = GUARD_STATE_AGE_MAX_MS + 1, FLIGHT_GUARD_STALE_STATE);
+    ROW(input.setpoint_age_ms = GUARD_SETPOINT_AGE_MAX_MS + 1, FLIGHT_GUARD_STALE_SETPOINT);
+    ROW(input.setpoint_mode = FLIGHT_SETPOINT_NONE, FLIGHT_GUARD_SETPOINT_MODE);
+    ROW(input.setpoint_mode = FLIGHT_SETPOINT_ATTITUDE, FLIGHT_GUARD_SETPOINT_MODE);
+    ROW(input.setpoint_mode = 99, FLIGHT_GUARD_SETPOINT_MODE);
+}
+
+static void test_action(void) { ROW(input.velocity_world[1] = 3.5f, FLIGHT_GUARD_ACTION); }
+
+static void test_clock(void) {
+    ROW(input.time_ms -= 3, FLIGHT_GUARD_CALL_PERIOD);
+    ROW(input.time_ms -= 1, FLIGHT_GUARD_CALL_PERIOD); /* the same time twice */
+    ROW(input.time_ms += GUARD_PERIOD_MAX_MS, FLIGHT_GUARD_CALL_PERIOD);
+}
+
+/* One late tick is counted and forgiven; five in a row are not. */
+static void test_late_ticks(void) {
+    struct flight flight;
+    struct flight_output output;
+    struct flight_input input = flying(&flight);
+    input.time_ms += 1;
+    flight_tick(&flight, &input, &output);
+    CHECK(output.deadline_misses == 1 && output.mode == FLIGHT_POLICY);
+    input.time_ms += 1;
+    flight_tick(&flight, &input, &output);
+    CHECK(output.deadline_misses == 1 && output.mode == FLIGHT_POLICY);
+    for (int i = 0; i < 4; i++) {
+        input.time_ms += 2;
+        flight_tick(&flight, &input, &output);
+        CHECK(output.mode == FLIGHT_POLICY);
+    }
+    input.time_ms += 2;
+    check_trip(&flight, input, FLIGHT_GUARD_CALL_PERIOD, __LINE__);
+}
+
+/* Wrong weights: refused whatever enable does, until the next boot. */
+static void test_self_test(void) {
+    struct flight flight;
+    struct flight_output output;
+    struct flight_input input = scene_hover();
+    hand_policy_self_test_result = 2;
+    flight_init(&flight);
+    for (uint32_t i = 0; i < 20; i++, input.time_ms++) {
+        input.enable = i % 4u != 0u;
+        flight_tick(&flight, &input, &output);
+        CHECK(output.guard == (input.enable ? FLIGHT_GUARD_SELF_TEST : FLIGHT_GUARD_DISABLED));
+        CHECK(output.mode == FLIGHT_STOCK && output.self_test_passed == 0 && output.inferences == 0);
+    }
+    hand_policy_self_test_result = 0;
+}
+
+int main(void) {
+    test_not_finite();
+    test_quaternion();
+    test_envelope();
+    test_staleness();
+    test_action();
+    test_clock();
+    test_late_ticks();
+    test_self_test();
+    return check_result();
+}
