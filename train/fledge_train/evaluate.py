@@ -183,7 +183,7 @@ def track_figure_eight(
     episodes: int = 48,
     seed: int = 2,
 ) -> Tracking:
-    """Figure-eight from hover at its centre; the first 2 s gather speed and are not measured. Arguments as in `hover`."""
+    """Figure-eight from hover at its centre; the first 2 s gather speed unmeasured. Arguments as in `hover`."""
     ones = np.ones(episodes)
     eight = tasks.figure_eight(period * ones, ones, np.pi / 2 * ones)
     scenario = Scenario(
@@ -226,7 +226,7 @@ def evaluate(policy: Policy, robot: Robot, episodes: int = 1000, seed: int = 1) 
     """Every figure of a policy; a few seconds. Raises FledgeError when policy and robot do not belong together."""
     if policy.contract.robot_sha256 != robot.sha256:
         raise FledgeError(
-            f"the policy was trained for robot '{policy.contract.robot}' with other parameters than '{robot.name}' has; "
+            f"the policy was trained for robot '{policy.contract.robot}' with other parameters than '{robot.name}'; "
             "train again or give its robot"
         )
     start = time.perf_counter()
