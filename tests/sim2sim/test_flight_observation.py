@@ -1,0 +1,177 @@
+"""The flight code in C against an independent text: same physical state, same answers, at every rate and any yaw."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fledge_hil.board import BoardInput, HostBoard, SetpointMode, build_board
+from fledge_sim import policy as policies
+from fledge_sim import robot as robots
+from fledge_sim.contract import TrainingRecord
+from fledge_sim.policy import Policy
+from fledge_train.config import ActorConfig, SensorConfig
+from fledge_train.networks import contract_of, initial_weights
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+ACTORS = {
+    "gru": ActorConfig(),
+    "mlp with history": ActorConfig(kind="mlp", hidden=(16, 16), history=3),
+}
+TOLERANCE = 2e-5
+"""On actions: float32 in C against float64 here."""
+
+
+def make_policy(actor: ActorConfig, seed: int = 0) -> Policy:
+    robot = robots.load("crazyflie")
+    contract = contract_of(robot, actor, SensorConfig(), TrainingRecord("none", seed, "test"))
+    return policies.assemble(contract, initial_weights(contract, 1.0, seed))
+
+
+@dataclass
+class State:
+    """Physical state and set-point, SI, world frame; roll, pitch, yaw [rad]."""
+
+    position: Vector
+    velocity: Vector
+    angles: Vector
+    angular_velocity: Vector
+    target: Vector
+    target_velocity: Vector
+
+    def rotation(self) -> Vector:
+        """R_z(yaw) R_y(pitch) R_x(roll), multiplied out of elementary rotations."""
+        roll, pitch, yaw = self.angles
+        return about(2, yaw) @ about(1, pitch) @ about(0, roll)
+
+    def fill(self, message: BoardInput) -> None:
+        flight = message.flight
+        flight.position_world[:] = self.position.tolist()
+        flight.velocity_world[:] = self.velocity.tolist()
+        flight.quaternion_xyzw[:] = quaternion_xyzw(self.angles)
+        flight.gyro_deg_s[:] = np.degrees(self.angular_velocity).tolist()
+        flight.setpoint_position_world[:] = self.target.tolist()
+        flight.setpoint_velocity_world[:] = self.target_velocity.tolist()
+
+
+def about(axis: int, angle: float) -> Vector:
+    c, s = math.cos(angle), math.sin(angle)
+    rotation = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    rotation[i, i] = rotation[j, j] = c
+    rotation[i, j], rotation[j, i] = -s, s
+    return rotation
+
+
+def quaternion_xyzw(angles: Vector) -> list[float]:
+    """Product of the three half-angle quaternions, written out."""
+    (cr, cp, cy), (sr, sp, sy) = np.cos(angles / 2), np.sin(angles / 2)
+    return [
+        float(sr * cp * cy - cr * sp * sy),
+        float(cr * sp * cy + sr * cp * sy),
+        float(cr * cp * sy - sr * sp * cy),
+        float(cr * cp * cy + sr * sp * sy),
+    ]
+
+
+def sample(generator: np.random.Generator) -> State:
+    """Inside the contract's envelope, tilted by up to 60 degrees."""
+    target = generator.normal(0, 5, 3)
+    return State(
+        position=target + generator.uniform(-0.5, 0.5, 3),
+        velocity=generator.uniform(-2, 2, 3),
+        angles=generator.uniform(-1, 1, 3) * (1.0, 1.0, math.pi),
+        angular_velocity=generator.uniform(-10, 10, 3),
+        target=target,
+        target_velocity=generator.uniform(-1, 1, 3),
+    )
+
+
+@dataclass
+class ReferenceFlight:
+    """What the firmware should do: observation relative to the yaw at take-over, native steps every 10 ms."""
+
+    policy: Policy
+    yaw: float
+    state: Vector = field(init=False)
+    history: list[Vector] = field(init=False)
+    window: list[Vector] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        contract = self.policy.contract
+        self.state = np.zeros(contract.recurrent_size)
+        self.history = [np.full(4, contract.action.hover)] * contract.history_length
+
+    def observe(self, state: State) -> Vector:
+        to_heading = about(2, -self.yaw)
+        parts = [
+            to_heading @ (state.position - state.target),
+            (to_heading @ state.rotation()).ravel(),
+            to_heading @ (state.velocity - state.target_velocity),
+            state.angular_velocity,
+            *self.past_actions(),
+        ]
+        return np.concatenate(parts)
+
+    def past_actions(self) -> list[Vector]:
+        """The newest is the mean of what was given since the last native step began."""
+        newest = [np.mean(self.window, axis=0)] if self.window else []
+        return (self.history + newest)[-self.policy.contract.history_length or len(self.history + newest) :]
+
+    def infer(self, state: State, native: bool) -> Vector:
+        action, following = policies.forward(self.policy, self.observe(state), self.state)
+        if native:
+            self.history, self.window, self.state = self.past_actions(), [], following
+        self.window.append(action)
+        return action
+
+
+@pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
+@pytest.mark.parametrize("yaw", [0.0, 2.0, -3.0])
+def test_action_equals_reference_at_every_inference(actor: ActorConfig, yaw: float, tmp_path: Path) -> None:
+    policy = make_policy(actor)
+    board = HostBoard(build_board(policy, tmp_path).library)
+    generator = np.random.default_rng(7)
+    reference = ReferenceFlight(policy, yaw)
+    message = BoardInput(motors_allowed=1)
+    message.flight.enable, message.flight.setpoint_mode = 1, SetpointMode.POSITION
+    for tick in range(120):
+        state = sample(generator)
+        if tick == 0:
+            state.angles[2] = yaw
+        message.flight.time_ms = 5000 + tick
+        state.fill(message)
+        output = board.tick(message)
+        assert output.flight.controls_motors == 1
+        if tick % 2 == 0:
+            expected = reference.infer(state, native=tick % 10 == 0)
+        np.testing.assert_allclose(output.flight.action[:], expected, atol=TOLERANCE)
+    assert (output.flight.inferences, output.flight.native_steps) == (60, 12)
+
+
+def test_turning_the_world_changes_no_action(tmp_path: Path) -> None:
+    """Position, velocity, targets and yaw turned together about z, before take-over: the policy cannot tell."""
+    library = build_board(make_policy(ACTORS["gru"]), tmp_path).library
+    turn = about(2, 1.2345)
+
+    def fly(turned: bool) -> list[list[float]]:
+        board, generator, actions = HostBoard(library), np.random.default_rng(3), []
+        message = BoardInput(motors_allowed=1)
+        message.flight.enable, message.flight.setpoint_mode = 1, SetpointMode.POSITION
+        for tick in range(60):
+            state = sample(generator)
+            if turned:
+                vectors = ("position", "velocity", "target", "target_velocity")
+                rotated = {name: turn @ getattr(state, name) for name in vectors}
+                state = dataclasses.replace(state, **rotated, angles=state.angles + (0, 0, 1.2345))
+            message.flight.time_ms = tick + 1
+            state.fill(message)
+            actions.append(list(board.tick(message).flight.action))
+        return actions
+
+    np.testing.assert_allclose(fly(True), fly(False), atol=TOLERANCE)
