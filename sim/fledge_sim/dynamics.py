@@ -16,7 +16,7 @@ from fledge_sim import frames
 from fledge_sim.robot import Robot
 from fledge_sim.rows import Parameter, State, parameter_rows
 
-FRICTION_SPEED = 0.01
+FRICTION_SPEED = 0.03
 """s [m/s]: below this speed Coulomb friction turns viscous."""
 
 

@@ -93,7 +93,7 @@ def step(
         state: (17, n), rows as in `State`.
         rotor_speed_setpoint: (4, n) [rad/s], M1..M4.
         parameters: (42, n), rows as in `Parameter`.
-        dt: step [s]. The default floor is stiff: give it at most 2 ms.
+        dt: step [s]. The default floor is stiff: give it at most 1 ms.
         drag: with linear drag.
         floor: with the floor z = 0.
         threads: at most this many, fewer for small n; the result is the same to the last bit.

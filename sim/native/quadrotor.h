@@ -80,7 +80,7 @@ static inline void quadrotor_add_drag_reverse(const real *q, const real *velocit
     for (int i = 0; i < 3; i++) velocity_bar[i] += velocity_add[i];
 }
 
-#define QUADROTOR_FRICTION_SPEED ((real_scalar)0.01) /* [m/s], below it Coulomb friction turns viscous */
+#define QUADROTOR_FRICTION_SPEED ((real_scalar)0.03) /* [m/s], below it Coulomb friction turns viscous */
 
 /* One of four feet under the rotors on the plane z = 0: spring and damper, never pulling; regularised Coulomb friction.
  *   N = max(0, k d - b v_z) for depth d > 0,  F = (-g v_x, -g v_y, N),  g = mu N / sqrt(v_x^2 + v_y^2 + s^2) */
