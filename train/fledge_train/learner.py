@@ -197,12 +197,13 @@ class Learner:
         self.environment = aligned((_library.learner_rows(ctypes.byref(problem.network)), n))
         self.parameter: Float32 = np.array(parameter, np.float32)
         self.gradient = np.zeros_like(self.parameter)
+        self.pool: Float32 = np.ascontiguousarray(pool, np.float32)
         self.traces: dict[str, Float32] = {}
         self._keep: dict[str, NDArray[Any]] = {
             "environment": self.environment,
             "random": aligned((n,), np.uint32),
             "cursor": np.arange(n, dtype=np.int32),
-            "pool": np.ascontiguousarray(pool, np.float32),
+            "pool": self.pool,
             "parameter": self.parameter,
             "gradient": self.gradient,
             "moment": np.zeros((2, self.parameter.size), np.float32),

@@ -124,7 +124,8 @@ def _step_function(config: TrainConfig, learner: Learner) -> Callable[[float], R
         return lambda _: learner.iterate()
     from fledge_train.critic import CriticStep
 
-    return CriticStep(config, learner)
+    critic: Callable[[float], Report] = CriticStep(config, learner)
+    return critic
 
 
 def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
