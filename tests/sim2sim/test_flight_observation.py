@@ -168,7 +168,7 @@ def test_turning_the_world_changes_no_action(tmp_path: Path) -> None:
             if turned:
                 vectors = ("position", "velocity", "target", "target_velocity")
                 rotated = {name: turn @ getattr(state, name) for name in vectors}
-                state = dataclasses.replace(state, **rotated, angles=state.angles + (0, 0, 1.2345))
+                state = dataclasses.replace(state, **rotated, angles=state.angles + np.array([0, 0, 1.2345]))
             message.flight.time_ms = tick + 1
             state.fill(message)
             actions.append(list(board.tick(message).flight.action))
