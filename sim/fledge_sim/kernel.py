@@ -110,6 +110,8 @@ def step(
         out = np.empty((STATES, n), np.float32)
     else:
         _check(out, "out", STATES, n)
+        if not out.flags.writeable:
+            raise FledgeError("out is read-only; pass an array of your own")
     _check_numbers(dt, threads)
     _step(
         state.ctypes.data,

@@ -110,7 +110,7 @@ def parameter_rows(robot: Robot, n: int) -> Float32:
         Parameter.FLOOR_FRICTION: (FLOOR_FRICTION,),
     }
     column = np.concatenate([values[row] for row in Parameter]).astype(np.float32)
-    return np.ascontiguousarray(np.broadcast_to(column[:, None], (PARAMETERS, _environments(n))))
+    return np.repeat(column[:, None], _environments(n), axis=1)
 
 
 def floor_defaults(robot: Robot) -> tuple[float, float]:
