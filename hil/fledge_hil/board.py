@@ -1,7 +1,7 @@
 """The board: flight code, policy and stock controller, one call per millisecond; emulated, or compiled for the host.
 
 Both classes have the same `tick` and `reset`, and give the same bits: EmulatedBoard runs the very image of the
-Cortex-M4F, HostBoard the same C sources in this process, about ten times as fast.
+Cortex-M4F, HostBoard the same C sources in this process, several times as fast.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fledge_hil.board_build import BoardFiles, build_board
+from fledge_hil.board_emulated import EmulatedBoard
 from fledge_hil.board_messages import BoardInput, BoardOutput, Guard, Reference, SetpointMode, check_layout, layout
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BoardFiles",
     "BoardInput",
     "BoardOutput",
+    "EmulatedBoard",
     "Guard",
     "HostBoard",
     "Reference",

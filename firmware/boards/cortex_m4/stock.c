@@ -53,10 +53,11 @@ struct demand {
 static void accelerate(struct stock *stock, const struct flight_input *input, float acceleration_world[3]) {
     const float low[3] = {-ACCELERATION_HORIZONTAL, -ACCELERATION_HORIZONTAL, -ACCELERATION_DOWN};
     const float high[3] = {ACCELERATION_HORIZONTAL, ACCELERATION_HORIZONTAL, ACCELERATION_UP};
-    const float follow = input->setpoint_mode == FLIGHT_SETPOINT_POSITION ? POSITION_BANDWIDTH : 0.0f;
+    const uint32_t follow = input->setpoint_mode == FLIGHT_SETPOINT_POSITION;
     for (int i = 0; i < 3; i++) {
-        const float approach = follow * (input->setpoint_position_world[i] - input->position_world[i]);
-        const float velocity = clip(approach, -SPEED_MAX, SPEED_MAX) + input->setpoint_velocity_world[i];
+        const float away = follow ? input->setpoint_position_world[i] - input->position_world[i] : 0.0f;
+        const float approach = clip(POSITION_BANDWIDTH * away, -SPEED_MAX, SPEED_MAX);
+        const float velocity = approach + input->setpoint_velocity_world[i];
         const float error = velocity - input->velocity_world[i];
         float *trim = &stock->acceleration_trim_world[i];
         const float wanted = VELOCITY_BANDWIDTH * error + *trim;
@@ -165,8 +166,9 @@ static void learn_trim(struct stock *stock) {
 /* 0 where no attitude is known, none is asked for, or the thrust set-point is closed. */
 static uint32_t wants_thrust(const struct board_input *input) {
     const struct flight_input *flight = &input->flight;
+    const float squared = rotation_squared_norm(flight->quaternion_xyzw);
     const uint32_t attitude_known = are_finite(flight->quaternion_xyzw, 4) && are_finite(flight->gyro_deg_s, 3) &&
-                                    rotation_squared_norm(flight->quaternion_xyzw) > 0.25f;
+                                    squared > 0.25f && squared < 4.0f;
     const uint32_t manual = flight->setpoint_mode == FLIGHT_SETPOINT_ATTITUDE;
     return attitude_known && flight->setpoint_mode != FLIGHT_SETPOINT_NONE &&
            (!manual || input->setpoint_thrust_fraction > 0.0f);
