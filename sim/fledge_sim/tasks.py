@@ -105,7 +105,7 @@ class Reference:
 class ReferenceDistribution:
     """Mixture of hovering, figure-eights and free Lissajous curves."""
 
-    figure_eight_share: float = 0.3
+    figure_eight_share: float = 0.5
     """Share of figure-eights of random period, size and direction."""
     lissajous_share: float = 0.2
     """Share of curves with independent axes; the rest hovers."""
@@ -115,7 +115,7 @@ class ReferenceDistribution:
     """Half width of a figure-eight [m]."""
     frequency: tuple[float, float] = (0.5, 3.0)
     """Angular frequency of an axis of a Lissajous curve [rad/s]."""
-    acceleration: float = 3.0
+    acceleration: float = 5.0
     """Largest peak acceleration per axis of any curve [m/s^2]; the amplitude shrinks to fit."""
 
 

@@ -62,9 +62,9 @@ class SensorConfig:
 class CostConfig:
     """Weights of the squared terms in the cost of one step."""
 
-    position: Ramp = Ramp(5.0, 60.0)
+    position: Ramp = Ramp(5.0, 150.0)
     """On the position error [1/m^2]; grows once the policy flies."""
-    velocity: Ramp = Ramp(0.01, 0.01)
+    velocity: Ramp = Ramp(0.1, 1.0)
     """On the velocity error [1/(m/s)^2]."""
     tilt: Ramp = Ramp(5.0, 0.5)
     """On qx^2 + qy^2; shrinks, since following a curve needs tilt."""
@@ -74,7 +74,7 @@ class CostConfig:
     """On the angular velocity [1/(rad/s)^2]."""
     action: Ramp = Ramp(0.01, 0.01)
     """On the distance of the action from hover."""
-    action_rate: Ramp = Ramp(0.01, 5.0)
+    action_rate: Ramp = Ramp(0.01, 15.0)
     """On the change of the action from step to step."""
 
 
@@ -106,17 +106,17 @@ class TrainConfig:
     """Of everything random; the same seed gives the same weights on the same machine."""
     actor: ActorConfig = ActorConfig()
     """Policy network."""
-    iterations: int = 1500
+    iterations: int = 4000
     """Gradient steps."""
     environments: int = 16
     """Simulated at once; a multiple of 16."""
-    horizon: int = 48
+    horizon: int = 96
     """Native steps per gradient."""
     learning_rate: Cosine = Cosine(2e-2, 1e-4)
     """Of Adam."""
     beta1: float = 0.9
     """Adam's decay of the mean."""
-    beta2: float = 0.95
+    beta2: float = 0.99
     """Adam's decay of the variance."""
     clip: float = 0.5
     """Bound on the global norm of the gradient."""
@@ -124,7 +124,7 @@ class TrainConfig:
     """Of the cost, per step."""
     position_limit: float = 0.6
     """Position error beyond which an episode starts over [m], any axis."""
-    age_limit: int = 300
+    age_limit: int = 600
     """Steps after which an episode starts over."""
     pool: int = 4096
     """Prepared episodes from which resets draw."""
