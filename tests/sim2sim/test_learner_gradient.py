@@ -1,7 +1,7 @@
 """The learner's weight gradient over a whole horizon against float64 autograd of an independent text.
 
 The torch text below shares with the C only the contract of weights (fledge_sim.policy) and docs/dynamics.md: physics is
-fledge_sim.dynamics, the reference is a closed form in time, delay and history are plain lists. Sensor noise is zero here.
+fledge_sim.dynamics, the reference is a closed form in time, delay and history are plain lists. No sensor noise here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fledge_train import config, learner, networks, shac
 from fledge_train.config import ActorConfig, SensorConfig, TrainConfig
 from fledge_train.curriculum import constant
 
+STEPS = 24
 GRU = ActorConfig("gru", (16,), 0, output_gain=0.4)
 MLP_WITH_HISTORY = ActorConfig("mlp", (32, 32), 8, output_gain=0.4)
 ODD = ActorConfig("mlp", (24, 8, 16), 3, output_gain=0.4)
@@ -40,7 +41,9 @@ def small(actor: ActorConfig, robot: str = "crazyflie", **changes: object) -> Tr
         action_rate=constant(2.0),
     )
     sensors = SensorConfig(position_noise=0, rotation_noise=0, velocity_noise=0, angular_velocity_noise=0)
-    base = TrainConfig(robot=robot, actor=actor, environments=16, horizon=24, cost=cost, sensors=sensors, pool=64)
+    base = TrainConfig(
+        robot=robot, actor=actor, environments=16, horizon=constant(STEPS), cost=cost, sensors=sensors, pool=64
+    )
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -119,7 +122,7 @@ class Oracle:
         s = dynamics.state_from_rows(self.rows[: learner.Row.PARAMETER])
         parameters = dynamics.parameters_from_rows(self.rows[learner.Row.PARAMETER : learner.Row.DELAY])
         actions, total = list(past), torch.zeros((), dtype=torch.float64)
-        for t in range(self.cfg.horizon):
+        for t in range(STEPS):
             action, memory = self.network(self.observe(s, t, actions), memory)
             actions.append(action)
             command = sum(delay[:, k : k + 1] * actions[-1 - k] for k in range(3))
@@ -127,7 +130,7 @@ class Oracle:
             s = dynamics.step(s, self.setpoint(command), parameters, shac.DT, drag=True)
             cost = self.cost(s, t, actions[-1], actions[-2])
             self.costs.append(cost.detach())
-            total = total + self.cfg.discount**t * cost.sum() / (self.cfg.horizon * self.cfg.environments)
+            total = total + self.cfg.discount**t * cost.sum() / (STEPS * self.cfg.environments)
         self.final = dynamics.state_to_rows(s)
         return total
 
@@ -155,7 +158,7 @@ def relative_error(got: np.ndarray, want: np.ndarray) -> float:
 def running(cfg: TrainConfig) -> learner.Learner:
     """A learner one horizon into its episodes, so that memory and past actions are not trivial."""
     native, _ = shac.initial_learner(cfg)
-    native.record(cost=(cfg.horizon, cfg.environments), state=(cfg.horizon + 1, 17, cfg.environments))
+    native.record(cost=(STEPS, cfg.environments), state=(STEPS + 1, 17, cfg.environments))
     native.forward()
     return native
 
@@ -225,7 +228,7 @@ def test_a_lane_that_leaves_the_limits_does_not_disturb_the_others() -> None:
         native.environment[learner.Row.STATE + State.POSITION, 5] = 100.0
     dirty.environment[learner.Row.STATE + State.ANGULAR_VELOCITY, 5] = math.nan
     for native in (clean, dirty):
-        native.record(alive=(cfg.horizon, cfg.environments))
+        native.record(alive=(STEPS, cfg.environments))
         native.forward()
     assert not dirty.traces["alive"][:, 5].any()
     assert dirty.traces["alive"][:, 4].all()

@@ -110,8 +110,8 @@ class TrainConfig:
     """Gradient steps."""
     environments: int = 16
     """Simulated at once; a multiple of 16."""
-    horizon: int = 96
-    """Native steps per gradient."""
+    horizon: Ramp = Ramp(40.0, 96.0, 0.3)
+    """Native steps per gradient; short at first, since the gradient of an unstable flight grows with the horizon."""
     learning_rate: Cosine = Cosine(2e-2, 1e-4)
     """Of Adam."""
     beta1: float = 0.9
@@ -156,7 +156,8 @@ def check(config: TrainConfig) -> None:
 
     actor, hidden = config.actor, config.actor.hidden
     require(config.environments > 0 and config.environments % GRANULE == 0, "environments must be a multiple of 16")
-    require(1 < config.horizon <= 256, "horizon must lie in 2..256")
+    shortest, longest = sorted((config.horizon.start, config.horizon.end))
+    require(shortest >= 2 and longest <= 256, "horizon must lie in 2..256")
     require(config.iterations > 0, "iterations must be at least 1")
     require(config.pool >= config.environments, "pool must hold at least one episode per environment")
     require(all(size % 8 == 0 and 8 <= size <= 128 for size in hidden), "hidden sizes must be multiples of 8 up to 128")

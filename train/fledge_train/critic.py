@@ -99,7 +99,7 @@ class CriticStep:
         self._standard = _standardisation(learner.pool)
         speed = learner.pool[:, Row.STATE + State.ROTOR_SPEED]
         self._rotor_scale = float(np.median(speed))
-        steps, n = config.horizon, config.environments
+        steps, n = round(max(config.horizon.start, config.horizon.end)), config.environments
         learner.record(state=(steps + 1, STATES, n), error=(steps + 1, 6, n), cost=(steps, n), alive=(steps, n))
         self.network = _network(INPUTS, config.critic_config.hidden, config.seed)
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.critic_config.learning_rate)
@@ -110,12 +110,17 @@ class CriticStep:
         truth = self._truth()
         self._learner.forward()
         weight = min(1.0, progress / ramp) if ramp > 0 else 1.0
-        scale = weight * config.discount**config.horizon / (config.environments * config.horizon)
+        scale = weight * config.discount**self._horizon / (config.environments * self._horizon)
         self._learner.reverse(np.float32(scale) * self.terminal_gradient(truth))
         self._learner.reset()
         report = self._learner.step_adam()
         self._fit(truth)
         return report
+
+    @property
+    def _horizon(self) -> int:
+        """Steps of the horizon now; the traces have room for the longest."""
+        return int(self._learner.problem.horizon)
 
     def _input(self, state: Tensor, error: Tensor, truth: Truth, t: int) -> Tensor:
         return privileged_input(state, error, truth, t / self._config.age_limit, self._rotor_scale)
@@ -128,9 +133,9 @@ class CriticStep:
     def terminal_gradient(self, truth: Truth) -> Float32:
         """dV/dx at the end of the horizon last run, (17, n)."""
         traces = self._learner.traces
-        state = torch.tensor(traces["state"][-1].T, requires_grad=True)
-        error = torch.tensor(traces["error"][-1].T)
-        value = self.value(state, error, truth, self._config.horizon)
+        state = torch.tensor(traces["state"][self._horizon].T, requires_grad=True)
+        error = torch.tensor(traces["error"][self._horizon].T)
+        value = self.value(state, error, truth, self._horizon)
         (gradient,) = torch.autograd.grad(value.sum(), state)
         return np.ascontiguousarray(gradient.numpy().T)
 
@@ -146,16 +151,15 @@ class CriticStep:
 
     def _seen(self, truth: Truth) -> Tensor:
         """Inputs along the horizon last run, (T + 1, n, I)."""
-        state = torch.tensor(self._learner.traces["state"]).transpose(1, 2)
-        error = torch.tensor(self._learner.traces["error"]).transpose(1, 2)
-        moments = range(len(state))
+        moments = range(self._horizon + 1)
+        state, error = (torch.tensor(self._learner.traces[name]).transpose(1, 2) for name in ("state", "error"))
         return torch.stack([self._input(state[t], error[t], truth, t) for t in moments])
 
     def _fit(self, truth: Truth) -> None:
         """A few gradient steps on the TD(lambda) targets of the horizon last run."""
         config = self._config
         seen = self._seen(truth)
-        cost, alive = (torch.tensor(self._learner.traces[name]) for name in ("cost", "alive"))
+        cost, alive = (torch.tensor(self._learner.traces[name][: self._horizon]) for name in ("cost", "alive"))
         scale = config.critic_config.scale
         for _ in range(config.critic_config.fits):
             value = scale * self.network(seen)[..., 0]

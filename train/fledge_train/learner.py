@@ -13,7 +13,7 @@ from fledge_sim.native import NativeError, open_library
 from fledge_sim.rows import PARAMETERS, STATES, Float32
 from numpy.typing import NDArray
 
-ABI = 1
+ABI = 2
 OBSERVED = 18
 ALIGNMENT = 64
 
@@ -88,6 +88,7 @@ class Report(ctypes.Structure):
         ("gradient_norm", _float),
         ("resets", _int),
         ("failures", _int),
+        ("steps", _int),
     )
 
 

@@ -132,11 +132,13 @@ def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
     for field in dataclasses.fields(config.cost):
         setattr(problem.cost, field.name, getattr(config.cost, field.name).at(progress))
     problem.adam.rate = config.learning_rate.at(progress)
+    problem.horizon = round(config.horizon.at(progress))
 
 
 def _problem(config: TrainConfig, robot: Robot) -> Problem:
     """Scalars of the native problem; the learner adds the arrays."""
-    p = Problem(environments=config.environments, horizon=config.horizon, effects=EFFECT_DRAG, dt=DT)
+    longest = round(max(config.horizon.start, config.horizon.end))
+    p = Problem(environments=config.environments, horizon=longest, effects=EFFECT_DRAG, dt=DT)
     p.hover_action, p.position_limit, p.age_limit = robot.hover_action, config.position_limit, config.age_limit
     terms = networks.observation_terms(config.sensors, 0)
     for name in ("clip", "scale", "noise"):
@@ -154,14 +156,14 @@ def _problem(config: TrainConfig, robot: Robot) -> Problem:
 
 
 def _summary(config: TrainConfig, window: list[Report], iteration: int, seconds: float) -> Progress:
-    per_step = 1 / (config.environments * config.horizon * len(window))
+    steps = sum(report.steps for report in window)
     return Progress(
         iteration=iteration,
         iterations=config.iterations,
         seconds=seconds,
-        cost=per_step * sum(report.cost for report in window),
-        position_error=per_step * sum(report.position_error for report in window),
-        failures=1000 * per_step * sum(report.failures for report in window),
+        cost=sum(report.cost for report in window) / steps,
+        position_error=sum(report.position_error for report in window) / steps,
+        failures=1000 * sum(report.failures for report in window) / steps,
         gradient_norm=sum(report.gradient_norm for report in window) / len(window),
     )
 

@@ -14,7 +14,7 @@
 enum {
     LEARNER_GRANULE = 16,   /* environments come in multiples of the widest variant's lanes */
     LEARNER_ALIGNMENT = 64, /* [bytes] */
-    LEARNER_ABI = 1,        /* raised with every change of this file; learner.py refuses another */
+    LEARNER_ABI = 2,        /* raised with every change of this file; learner.py refuses another */
     LEARNER_OBSERVED = 18,  /* position error 3, rotation 9, velocity error 3, angular velocity 3 */
     LEARNER_LAYERS_MAX = 3,
     LEARNER_HIDDEN_MAX = 128,
@@ -59,10 +59,11 @@ struct learner_adam {
     int32_t step; /* 1 for the first */
 };
 
-/* What one iteration reports; means over environments and steps. */
+/* What one iteration reports; cost and distance are sums over environments and steps. */
 struct learner_report {
     float cost, position_error, gradient_norm;
     int32_t resets, failures; /* resets: by age or by failure; failures: left the limits */
+    int32_t steps;            /* environments times horizon: what the sums above run over */
 };
 
 struct learner_problem {

@@ -219,7 +219,10 @@ static struct actor prepare(const struct learner_problem *p) {
     return actor;
 }
 
-static void begin_forward(struct learner_problem *p) { p->report.cost = p->report.position_error = 0; }
+static void begin_forward(struct learner_problem *p) {
+    p->report.cost = p->report.position_error = 0;
+    p->report.steps = p->environments * p->horizon;
+}
 
 static void begin_reverse(struct learner_problem *p) {
     const int count = parameter_count(&p->network);
