@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from fledge_sim.errors import FledgeError
 
@@ -160,64 +160,83 @@ class Contract:
         return int(self.sha256[:8], 16)
 
 
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ContractError(f"contract: {message}")
+
+
 def validate(contract: Contract) -> None:
     """Raise ContractError, naming the field, unless every part is meaningful and consistent."""
-
-    def require(condition: bool, message: str) -> None:
-        if not condition:
-            raise ContractError(f"contract: {message}")
-
-    require(contract.format == FORMAT, f"format {contract.format} is not the supported {FORMAT}; retrain or convert")
-    names = [term.name for term in contract.observation]
-    require(len(set(names)) == len(names) and bool(names), f"observation terms repeat or are missing: {names}")
-    for term in contract.observation:
-        require(term.name in TERM_SIZES, f"unknown observation term '{term.name}'; known: {', '.join(TERM_SIZES)}")
-        expected = TERM_SIZES[term.name]
-        size_fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
-        require(size_fits, f"term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
-        for name, value in (("clip", term.clip), ("scale", term.scale)):
-            require(math.isfinite(value) and value > 0, f"term '{term.name}': {name} {value} must be finite and > 0")
-    if "action_history" in names:
-        require(names[-1] == "action_history", "action_history must be the last observation term")
+    _require(contract.format == FORMAT, f"format {contract.format} is not the supported {FORMAT}; retrain or convert")
+    _validate_observation(contract.observation)
     action = contract.action
-    require(0 <= action.low < action.high <= 1, f"action range {action.low}..{action.high} must lie in 0..1")
-    require(-1 < action.hover < 1, f"hover action {action.hover} must lie inside -1..1")
-    require(len(action.motors) == 4 and len(action.spin) == 4, "action needs four motors and four spin signs")
-    require(
-        contract.native_rate > 0 and contract.inference_rate % contract.native_rate == 0,
+    _require(0 <= action.low < action.high <= 1, f"action range {action.low}..{action.high} must lie in 0..1")
+    _require(-1 < action.hover < 1, f"hover action {action.hover} must lie inside -1..1")
+    _require(action.motors == ("M1", "M2", "M3", "M4"), f"motors {action.motors} must be M1, M2, M3, M4 in this order")
+    spins = len(action.spin) == 4 and all(abs(spin) == 1 for spin in action.spin)
+    _require(spins, f"spin signs {action.spin} must be four of +1 or -1")
+    for name, bound in dataclasses.asdict(contract.envelope).items():
+        _require(math.isfinite(bound) and bound > 0, f"envelope {name} {bound} must be finite and > 0")
+    _require(
+        0 < contract.native_rate <= contract.inference_rate and contract.inference_rate % contract.native_rate == 0,
         f"inference rate {contract.inference_rate} Hz must be a multiple of the native rate {contract.native_rate} Hz",
     )
-    require(bool(contract.network.hidden), "network needs at least one hidden size")
-    require(contract.network.kind != "gru" or len(contract.network.hidden) == 1, "a gru has one hidden size")
+    hidden = contract.network.hidden
+    _require(bool(hidden) and min(hidden) > 0, f"network needs at least one hidden size, all positive: {hidden}")
+    _require(contract.setpoint == SetpointSemantics(), f"unknown set-point semantics {contract.setpoint}")
+    _require(contract.network.kind != "gru" or len(hidden) == 1, "a gru has one hidden size")
+    try:
+        contract.canonical_json()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ContractError(f"contract: cannot be written as JSON ({error}); use plain finite numbers") from error
+
+
+def _validate_observation(observation: tuple[ObservationTerm, ...]) -> None:
+    names = [term.name for term in observation]
+    _require(len(set(names)) == len(names) and bool(names), f"observation terms repeat or are missing: {names}")
+    for term in observation:
+        _require(term.name in TERM_SIZES, f"unknown observation term '{term.name}'; known: {', '.join(TERM_SIZES)}")
+        expected = TERM_SIZES[term.name]
+        size_fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
+        _require(size_fits, f"term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
+        _require(math.isfinite(term.noise) and term.noise >= 0, f"term '{term.name}': noise {term.noise} must be >= 0")
+        for name, value in (("clip", term.clip), ("scale", term.scale)):
+            _require(math.isfinite(value) and value > 0, f"term '{term.name}': {name} {value} must be finite and > 0")
+    if "action_history" in names:
+        _require(names[-1] == "action_history", "action_history must be the last observation term")
 
 
 def parse(text: str | bytes) -> Contract:
     """Contract from canonical JSON. Raises ContractError with the offending field."""
     try:
         tree = json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"contract: not JSON ({error}); the policy file is damaged") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
         raise ContractError(f"contract: format {found} is not the supported {FORMAT}; use a matching fledge version")
-    try:
-        return Contract(
-            **{
-                **tree,
-                "observation": tuple(ObservationTerm(**term) for term in tree["observation"]),
-                "action": ActionMapping(**_tuples(tree["action"])),
-                "network": NetworkShape(**_tuples(tree["network"])),
-                "training": TrainingRecord(**tree["training"]),
-                "setpoint": SetpointSemantics(**tree["setpoint"]),
-                "envelope": Envelope(**tree["envelope"]),
-            }
-        )
-    except (KeyError, TypeError) as error:
-        raise ContractError(f"contract: missing or unknown field ({error}); use a matching fledge version") from error
+    contract: Contract = _read(Contract, tree, "contract")
+    return contract
 
 
-def _tuples(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
+def _read(kind: Any, tree: Any, path: str) -> Any:
+    """JSON value as the annotated type `kind`: a dataclass, tuple[X, ...], Literal, Mapping, str, int or float."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        fields, hints = dataclasses.fields(kind), get_type_hints(kind)
+        required = {entry.name for entry in fields if entry.default is MISSING and entry.default_factory is MISSING}
+        if not isinstance(tree, dict) or not required <= set(tree) <= set(hints):
+            odd = sorted(required - set(tree) | set(tree) - set(hints)) if isinstance(tree, dict) else [str(tree)]
+            raise ContractError(f"{path}: missing or unknown {', '.join(odd)}; use a matching fledge version")
+        return kind(**{name: _read(hints[name], value, f"{path}.{name}") for name, value in tree.items()})
+    if get_origin(kind) is tuple and isinstance(tree, list):
+        return tuple(_read(get_args(kind)[0], value, f"{path}[{index}]") for index, value in enumerate(tree))
+    if get_origin(kind) is Literal and tree in get_args(kind):
+        return tree
+    plain: Any = {str: str, int: int, float: (int, float)}.get(kind, dict if get_origin(kind) is Mapping else ())
+    if not isinstance(tree, plain) or isinstance(tree, bool):
+        wanted = getattr(kind, "__name__", str(kind))
+        raise ContractError(f"{path}: {tree!r} is not a valid {wanted}; the policy file is damaged")
+    return tree
 
 
 def differences(ours: Contract, theirs: Contract) -> list[str]:

@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,16 @@ def load(path: Path) -> Policy:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise PolicyFileError(f"policy file {path} does not exist; train one with `fledge train`") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise PolicyFileError(f"policy file {path} is damaged ({error}); train or copy it again") from error
     if "contract" not in arrays:
         raise PolicyFileError(f"policy file {path} holds no contract; it was not written by fledge")

@@ -177,6 +177,10 @@ def _checked(value: Any, shape: Shape, low: float, high: float, what: str) -> An
 def _check_flyable(robot: Robot, where: str) -> None:
     if robot.thrust_curve[2] <= 0:
         raise RobotError(f"{where}: [thrust_curve] needs a positive quadratic coefficient")
+    c0, c1, c2 = robot.thrust_curve
+    least = robot.fraction_low * robot.thrust_max if robot.actuation == "thrust_fraction" else robot.hover_thrust
+    if c1 * c1 + 4 * c2 * (min(least, robot.hover_thrust) - c0) <= 0:
+        raise RobotError(f"{where}: [thrust_curve] never gives the thrust {least:.4g} N that the range asks for")
     if any(abs(spin) != 1 for spin in robot.rotor_spin):
         raise RobotError(f"{where}: [rotor_spin] must be +1 or -1 per rotor")
     jx, jy, jz = robot.inertia
