@@ -76,7 +76,40 @@ static void test_disable(void) {
     CHECK_NEAR(output.action[3], POLICY_ACTION_HOVER, 0); /* oldest */
 }
 
+/* A target left behind by an earlier flight must not pull the drone back: velocity set-points begin where it is now. */
+static void test_new_takeover_begins_at_the_drone(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.setpoint_mode = FLIGHT_SETPOINT_VELOCITY;
+    input.setpoint_velocity_world[0] = 0.5f;
+    CHECK_NEAR(ticks(&flight, &input, 1001).reference_position_world[0], 1.5, 1e-4);
+    input.enable = 0;
+    ticks(&flight, &input, 10);
+    input.enable = 1;
+    input.position_world[0] = 9.0f;
+    const struct flight_output output = ticks(&flight, &input, 1);
+    CHECK(output.mode == FLIGHT_POLICY);
+    CHECK_NEAR(output.reference_position_world[0], 9, 0);
+}
+
+/* Time jumps back by 5 s in the middle of a figure-eight: the policy is off, and the reference has not jumped. */
+static void test_broken_clock_moves_no_target(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.time_ms = 100000;
+    input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
+    const struct flight_output before = ticks(&flight, &input, 500);
+    input.time_ms -= 5000;
+    const struct flight_output after = ticks(&flight, &input, 1);
+    CHECK(after.guard == FLIGHT_GUARD_CALL_PERIOD && after.mode == FLIGHT_STOCK);
+    for (int i = 0; i < 3; i++) CHECK_NEAR(after.reference_position_world[i], before.reference_position_world[i], 0);
+}
+
 int main(void) {
+    test_new_takeover_begins_at_the_drone();
+    test_broken_clock_moves_no_target();
     test_waits_for_setpoint();
     test_rates();
     test_action_reaches_motors();

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fledge_export.build import compile_cortex_m4f, compile_host, firmware_directory, host_compiler
+from fledge_export.build import BuildError, compile_cortex_m4f, compile_host, firmware_directory, host_compiler
 from fledge_export.emit_c import ACTION_KINDS, emit
 from fledge_sim import robot as robots
 from fledge_sim.contract import ContractError
@@ -62,7 +62,10 @@ def build_board(policy: Policy, directory: Path, robot: Robot | None = None) -> 
     folder = directory / f"board-{_content_hash(generated)}"
     files = BoardFiles(folder / "board.elf", folder / "board.so")
     if not (files.elf.exists() and files.library.exists()):
-        _build(generated, folder)
+        try:
+            _build(generated, folder)
+        except OSError as error:
+            raise BuildError(f"cannot write {folder}: {error.strerror or error}; choose another place") from error
     return files
 
 
@@ -119,9 +122,16 @@ def _content_hash(generated: Mapping[str, str]) -> str:
         digest.update(path.name.encode() + path.read_bytes())
     for name in sorted(generated):
         digest.update(name.encode() + generated[name].encode())
-    tools = (*host_compiler(), importlib.metadata.version("ziglang"), platform.machine(), platform.system())
+    tools = (*host_compiler(), _zig_version(), platform.machine(), platform.system())
     digest.update(" ".join(tools).encode())
     return digest.hexdigest()[:16]
+
+
+def _zig_version() -> str:
+    try:
+        return importlib.metadata.version("ziglang")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise BuildError("the compiler for the microcontroller is missing; `pip install ziglang` brings it") from error
 
 
 def _build(generated: Mapping[str, str], folder: Path) -> None:

@@ -181,6 +181,8 @@ def test_a_lost_position_means_level_and_down(make_rig: MakeRig) -> None:
 def test_nothing_reaches_motors_that_are_not_allowed(make_rig: MakeRig) -> None:
     rig = make_rig("crazyflie")
     rig.go_to(0, 0, 1)
+    rig.run(0.01)
+    assert min(rig.board.tick(rig.message).motor_fraction) > 0.1
     rig.message.motors_allowed = 0
     assert rig.board.tick(rig.message).motor_fraction[:] == [0, 0, 0, 0]
     rig.message.motors_allowed, rig.message.flight.setpoint_mode = 1, SetpointMode.NONE
