@@ -178,9 +178,9 @@ def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed:
 
 def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Same task, fewer iterations: flies, less precisely."""
-    return dataclasses.replace(robust(robot, actor, seed), iterations=400, pool=2048)
+    return dataclasses.replace(robust(robot, actor, seed), iterations=800, pool=2048)
 
 
 def _with_mlp(config: TrainConfig) -> TrainConfig:
-    actor = ActorConfig(kind="mlp", hidden=(32, 32), history=8)
+    actor = ActorConfig(kind="mlp", hidden=(32, 32), history=16)
     return dataclasses.replace(config, actor=actor, learning_rate=Cosine(1e-2, 1e-4))

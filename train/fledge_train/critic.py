@@ -107,7 +107,7 @@ class CriticStep:
     def __call__(self, progress: float) -> Report:
         """Advance the run by one iteration; `progress` is its share done so far."""
         config, ramp = self._config, self._config.critic_config.ramp
-        truth = self._truth()
+        truth = self.truth()
         self._learner.forward()
         weight = min(1.0, progress / ramp) if ramp > 0 else 1.0
         scale = weight * config.discount**self._horizon / (config.environments * self._horizon)
@@ -139,7 +139,7 @@ class CriticStep:
         (gradient,) = torch.autograd.grad(value.sum(), state)
         return np.ascontiguousarray(gradient.numpy().T)
 
-    def _truth(self) -> Truth:
+    def truth(self) -> Truth:
         """Of the environments as they are now, before the horizon."""
         rows = torch.tensor(self._learner.environment.T)
         mean, deviation = self._standard

@@ -91,15 +91,19 @@ def train(config: TrainConfig, progress: Callable[[Progress], None] | None = Non
     window: list[Report] = []
     interrupted = False
 
-    def policy() -> Policy:
-        return assemble(contract, networks.unflatten(contract, learner.parameter))
+    def policy(flat: Float32) -> Policy:
+        return assemble(contract, networks.unflatten(contract, flat))
+
+    good = learner.parameter.copy()
 
     for iteration in range(config.iterations):
         try:
+            now = learner.parameter.copy()
             _schedule(config, learner.problem, iteration / config.iterations)
             window.append(step(iteration / config.iterations))
             if not np.isfinite(window[-1].gradient_norm):
-                raise Diverged(_divergence(iteration), policy())
+                raise Diverged(_divergence(iteration), policy(good))
+            good = now
             if len(window) == REPORT_EVERY or iteration + 1 == config.iterations:
                 history.append(_summary(config, window, iteration + 1, time.perf_counter() - start))
                 window.clear()
@@ -108,7 +112,7 @@ def train(config: TrainConfig, progress: Callable[[Progress], None] | None = Non
         except KeyboardInterrupt:
             interrupted = True
             break
-    return TrainResult(policy(), time.perf_counter() - start, tuple(history), interrupted)
+    return TrainResult(policy(learner.parameter), time.perf_counter() - start, tuple(history), interrupted)
 
 
 def _divergence(iteration: int) -> str:
