@@ -61,7 +61,7 @@ struct flight_input {
 struct flight_output {
     uint32_t controls_motors; /* 1: use motor_fraction; 0: stock controller */
     uint32_t mode;            /* enum flight_mode */
-    uint32_t guard;           /* enum flight_guard of this tick */
+    uint32_t guard;           /* enum flight_guard: 0 while the policy flies, else why not */
     uint32_t guard_latched;   /* first reason since the last successful take-over */
     uint32_t contract_hash;   /* POLICY_CONTRACT_HASH32 */
     uint32_t self_test_passed;

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from fledge_export.build import WARNINGS, host_compiler
+from fledge_hil.board_build import IMAGE_ONLY, robot_header
+from fledge_sim import robot as robots
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 TESTS = sorted((FIRMWARE / "test").glob("test_*.c"))
@@ -15,19 +17,28 @@ ONLY_UNDEFINED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 """zig as the host's compiler brings no address sanitizer."""
 
 
-@pytest.fixture(scope="module")
-def flags() -> tuple[str, ...]:
+SOURCES = [
+    *(FIRMWARE / "flight").glob("*.c"),
+    *(path for path in (FIRMWARE / "boards/cortex_m4").glob("*.c") if path.name not in IMAGE_ONLY),
+]
+
+
+@pytest.fixture(scope="module", params=["crazyflie", "crazyflie_paper"])
+def flags(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Compiler and options, with the constants of a robot of either actuation."""
     compiler = host_compiler()
     sanitize = SANITIZE if len(compiler) == 1 else ONLY_UNDEFINED
-    folders = ("flight", "test", "test/hand_policy")
-    includes = [argument for folder in folders for argument in ("-I", str(FIRMWARE / folder))]
-    return (*compiler[:1], *compiler[1:3], "-std=c11", *WARNINGS, *sanitize, "-g", "-O1", *includes)
+    generated = tmp_path_factory.mktemp("robot")
+    (generated / "robot.h").write_text(robot_header(robots.load(request.param)))
+    folders = ("flight", "boards/cortex_m4", "test", "test/hand_policy")
+    includes = [argument for folder in (*folders, generated) for argument in ("-I", str(FIRMWARE / folder))]
+    return (*compiler, "-std=c11", *WARNINGS, *sanitize, "-g", "-O1", *includes)
 
 
 @pytest.fixture(scope="module")
 def objects(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("objects")
-    sources = [*(FIRMWARE / "flight").glob("*.c"), FIRMWARE / "test/hand_policy/policy.c"]
+    sources = [*SOURCES, FIRMWARE / "test/hand_policy/policy.c"]
     subprocess.run([*flags, "-c", *map(str, sources)], cwd=folder, check=True)
     return sorted(folder.glob("*.o"))
 
@@ -40,6 +51,7 @@ def test_firmware_source(source: Path, flags: tuple[str, ...], objects: list[Pat
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_flight_source_has_a_test() -> None:
+def test_every_source_has_a_test() -> None:
     tested = {path.stem.removeprefix("test_") for path in TESTS}
-    assert {path.stem for path in (FIRMWARE / "flight").glob("*.c")} <= tested
+    # stock.c flies in tests/hil/test_board_stock.py, layout.c is compared in tests/hil/test_board.py
+    assert {path.stem for path in SOURCES} - {"stock", "layout"} <= tested
