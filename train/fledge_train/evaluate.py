@@ -37,7 +37,7 @@ class Hover:
 
 @dataclass(frozen=True)
 class Tracking:
-    """Figure-eight of 1 m half width, two rounds after the warm-up, with noise and disturbances."""
+    """Figure-eight of 1 m half width, one round after the warm-up, with noise and disturbances."""
 
     period: float
     """[s]"""
@@ -117,7 +117,7 @@ def track_figure_eight(
         conditions,
         state=kernel.hover_state(robot, episodes),
         target=_target(eight, _gathering_speed),
-        duration=WARM_UP + 2 * period,
+        duration=WARM_UP + period,
     )
     flight = fly(policy, robot, scenario, conditions.seed)
     measured = flight.distance[round(WARM_UP / DT) :, flight.alive]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 DT = 0.01
 """[s], native step."""
+ROWS = 256
+"""Episodes per call of the network: products this small stay on one thread, where BLAS is several times faster."""
 LIMIT = 0.6
 """[m], any axis: an episode that leaves it has crashed."""
 
@@ -69,19 +71,27 @@ class Executor:
 
     def native(self, observation: Float32) -> Float32:
         """Action (n, 4) of a native call; observation (n, I) without clip and scale."""
-        action, memory = forward(self._policy, observation, self._memory)
-        self._memory, self._actions = memory.astype(np.float32), 1
+        action, self._memory = self._forward(observation)
+        self._actions = 1
         if self.history.size:
-            self.history = np.concatenate([self.history[:, 4:], action], axis=1).astype(np.float32)
-        return action.astype(np.float32)
+            self.history = np.concatenate([self.history[:, 4:], action], axis=1)
+        return action
 
     def intermediate(self, observation: Float32) -> Float32:
         """Action (n, 4) of a call between two native ones."""
-        action, _ = forward(self._policy, observation, self._memory)
+        action, _ = self._forward(observation)
         self._actions += 1
         if self.history.size:
             self.history[:, -4:] += (action - self.history[:, -4:]) / self._actions
-        return action.astype(np.float32)
+        return action
+
+    def _forward(self, observation: Float32) -> tuple[Float32, Float32]:
+        parts = [
+            forward(self._policy, observation[first : first + ROWS], self._memory[first : first + ROWS])
+            for first in range(0, len(observation), ROWS)
+        ]
+        action, memory = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
+        return action, memory
 
 
 def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0) -> Flight:
