@@ -157,7 +157,7 @@ def relative_error(got: np.ndarray, want: np.ndarray) -> float:
 
 def running(cfg: TrainConfig) -> learner.Learner:
     """A learner one horizon into its episodes, so that memory and past actions are not trivial."""
-    native, _ = shac.initial_learner(cfg)
+    _, native = shac.begin(cfg)
     native.record(cost=(STEPS, cfg.environments), state=(STEPS + 1, 17, cfg.environments))
     native.forward()
     return native

@@ -73,7 +73,7 @@ def test_flat_weights_survive_the_round_trip() -> None:
 
 
 def test_native_adam_is_torchs_adam() -> None:
-    native, _ = shac.initial_learner(short())
+    _, native = shac.begin(short())
     p = native.problem.adam
     p.rate, p.beta1, p.beta2, p.epsilon, p.clip = 0.01, 0.9, 0.99, 1e-8, 0.5
     weights = torch.tensor(native.parameter, requires_grad=True)
@@ -88,7 +88,7 @@ def test_native_adam_is_torchs_adam() -> None:
 
 
 def test_resets_touch_only_who_left_or_is_old() -> None:
-    native, pool = shac.initial_learner(short())
+    _, native = shac.begin(short())
     env, n = native.environment, native.problem.environments
     env[learner.Row.MEMORY :] = 0.3  # as after some flying
     env[learner.Row.STATE + State.POSITION, 3] = 10.0
@@ -98,7 +98,7 @@ def test_resets_touch_only_who_left_or_is_old() -> None:
     others = [i for i in range(n) if i not in (3, 7)]
     assert np.array_equal(env[:, others], before[:, others])
     for i in (3, 7):  # the first reset of environment i drew row i, the second draws row i + n
-        assert np.array_equal(env[: learner.Row.POOL_ROWS, i], pool[i + n])
+        assert np.array_equal(env[: learner.Row.POOL_ROWS, i], native.pool[i + n])
     assert (native.report().resets, native.report().failures) == (2, 1)
 
 
@@ -166,7 +166,7 @@ def test_lambda_targets_by_hand() -> None:
 
 def test_the_critics_terminal_gradient_is_the_slope_of_its_value() -> None:
     cfg = short(critic="privileged")
-    native, _ = shac.initial_learner(cfg)
+    _, native = shac.begin(cfg)
     step = critic.CriticStep(cfg, native)
     truth = step.truth()
     native.forward()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_sim import robot as robots
-from fledge_sim.contract import TrainingRecord
+from fledge_sim.contract import Contract, TrainingRecord
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy, assemble
 from fledge_sim.robot import Robot
@@ -81,11 +81,7 @@ def train(config: TrainConfig, progress: Callable[[Progress], None] | None = Non
         Diverged: the gradient became NaN or infinite.
     """
     start = time.perf_counter()
-    robot = robots.load(config.robot)
-    record = TrainingRecord("shac", config.seed, code_version(), dataclasses.asdict(config))
-    contract = networks.contract_of(robot, config.actor, config.sensors, record)
-    weights = networks.initial_weights(contract, config.actor.output_gain, config.seed)
-    learner = Learner(_problem(config, robot), networks.flatten(weights), build_pool(config, robot, DT), config.seed)
+    contract, learner = begin(config)
     step = _step_function(config, learner)
     history: list[Progress] = []
     window: list[Report] = []
@@ -113,6 +109,17 @@ def train(config: TrainConfig, progress: Callable[[Progress], None] | None = Non
             interrupted = True
             break
     return TrainResult(policy(learner.parameter), time.perf_counter() - start, tuple(history), interrupted)
+
+
+def begin(config: TrainConfig) -> tuple[Contract, Learner]:
+    """Contract without weights, and a learner with initial weights in freshly drawn episodes."""
+    robot = robots.load(config.robot)
+    record = TrainingRecord("shac", config.seed, code_version(), dataclasses.asdict(config))
+    contract = networks.contract_of(robot, config.actor, config.sensors, record)
+    weights = networks.initial_weights(contract, config.actor.output_gain, config.seed)
+    learner = Learner(_problem(config, robot), networks.flatten(weights), build_pool(config, robot, DT), config.seed)
+    _schedule(config, learner.problem, 0.0)
+    return contract, learner
 
 
 def _divergence(iteration: int) -> str:
@@ -170,14 +177,3 @@ def _summary(config: TrainConfig, window: list[Report], iteration: int, seconds:
         failures=1000 * sum(report.failures for report in window) / steps,
         gradient_norm=sum(report.gradient_norm for report in window) / len(window),
     )
-
-
-def initial_learner(config: TrainConfig) -> tuple[Learner, Float32]:
-    """A learner with its pool, as `train` begins; for tests and benchmarks."""
-    robot = robots.load(config.robot)
-    contract = networks.contract_of(robot, config.actor, config.sensors, TrainingRecord("shac", config.seed, ""))
-    weights = networks.initial_weights(contract, config.actor.output_gain, config.seed)
-    pool = build_pool(config, robot, DT)
-    learner = Learner(_problem(config, robot), networks.flatten(weights), pool, config.seed)
-    _schedule(config, learner.problem, 0.0)
-    return learner, pool
