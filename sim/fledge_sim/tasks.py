@@ -115,7 +115,7 @@ class ReferenceDistribution:
     """Half width of a figure-eight [m]."""
     frequency: tuple[float, float] = (0.5, 3.0)
     """Angular frequency of an axis of a Lissajous curve [rad/s]."""
-    acceleration: float = 5.0
+    acceleration: float = 7.0
     """Largest peak acceleration per axis of any curve [m/s^2]; the amplitude shrinks to fit."""
 
 
