@@ -243,3 +243,8 @@ def test_parameters_of_the_pool_reach_the_physics() -> None:
     before = native.environment[learner.Row.STATE + State.VELOCITY + 2, 3]
     native.forward()
     assert native.environment[learner.Row.STATE + State.VELOCITY + 2, 3] < before - 0.3
+
+
+def test_an_environment_does_not_depend_on_how_many_there_are() -> None:
+    few, many = (running(dataclasses.replace(small(GRU), environments=n, sensors=SensorConfig())) for n in (16, 48))
+    assert np.array_equal(few.environment, many.environment[:, :16])

@@ -189,6 +189,22 @@ def test_the_critics_terminal_gradient_is_the_slope_of_its_value() -> None:
         assert np.allclose(gradient[row], slope, rtol=2e-3, atol=1e-5)
 
 
+def test_the_critic_learns_the_cost_to_go() -> None:
+    """After some fits on one horizon its values lie closer to the targets than the best constant does."""
+    cfg = short(critic="privileged", critic_config=config.CriticConfig(fits=150, decay=1.0))
+    _, native = shac.begin(cfg)
+    step = critic.CriticStep(cfg, native)
+    truth = step.truth()
+    native.forward()
+    step.fit(truth)
+    t = native.problem.horizon
+    traces = {name: torch.tensor(trace) for name, trace in native.traces.items()}
+    value = torch.stack([step.value(traces["state"][k].T, traces["error"][k].T, truth, k) for k in range(t + 1)])
+    target = critic.lambda_targets(traces["cost"][:t], traces["alive"][:t], value, cfg.discount, 1.0)
+    missed = ((value[:-1] - target) ** 2).mean()
+    assert missed < 0.2 * target.var()
+
+
 def test_training_with_the_critic_runs_and_is_reproducible() -> None:
     one, two = (shac.train(short(critic="privileged")) for _ in range(2))
     assert one.policy.contract.weights_sha256 == two.policy.contract.weights_sha256

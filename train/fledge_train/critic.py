@@ -114,7 +114,7 @@ class CriticStep:
         self._learner.reverse(np.float32(scale) * self.terminal_gradient(truth))
         self._learner.reset()
         report = self._learner.step_adam()
-        self._fit(truth)
+        self.fit(truth)
         return report
 
     @property
@@ -155,7 +155,7 @@ class CriticStep:
         state, error = (torch.tensor(self._learner.traces[name]).transpose(1, 2) for name in ("state", "error"))
         return torch.stack([self._input(state[t], error[t], truth, t) for t in moments])
 
-    def _fit(self, truth: Truth) -> None:
+    def fit(self, truth: Truth) -> None:
         """A few gradient steps on the TD(lambda) targets of the horizon last run."""
         config = self._config
         seen = self._seen(truth)
