@@ -1,4 +1,4 @@
-"""The order of numbers in the C file: clip and scale of each input, then layers packed for the 16- and 4-output kernels."""
+"""The order of numbers in the C file: clip and scale of each input, then layers packed for the two kernels."""
 
 from __future__ import annotations
 

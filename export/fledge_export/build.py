@@ -1,0 +1,143 @@
+"""Compilers: a shared library for the host, an ELF for the Cortex-M4F.
+
+The cross compiler is `ziglang` from PyPI (clang), so that a bare machine needs nothing else; arm-none-eabi-gcc is used on
+request as a second opinion. Warnings are errors, products are never contracted into sums. Linking without libgcc, libm
+and libc is itself a check: a soft-float, double or library call becomes an undefined symbol.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from fledge_sim.errors import FledgeError
+
+WARNINGS = (
+    *("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Wvla"),
+    *("-Wmissing-prototypes", "-Werror"),
+)
+EXACT = ("-ffp-contract=off", "-O2", "-g")
+_SECTIONS = ("-ffreestanding", "-fno-builtin", "-nostdlib", "-ffunction-sections", "-fdata-sections")
+_NO_UNWIND = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-exceptions", "-fno-sanitize=undefined")
+CORTEX_M4F = {
+    # vfp4d16sp by name: plain cortex_m4 silently turns every float operation into a library call.
+    "zig": ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", "-mfloat-abi=hard", *_NO_UNWIND),
+    "gcc": (
+        *("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+        "-fno-tree-loop-distribute-patterns",  # else the start-up's copy loop becomes a call to memcpy
+    ),
+}
+TIMEOUT = 300
+"""[s] for one compilation; the first one of zig on a machine fills its cache."""
+
+CrossCompiler = Literal["zig", "gcc"]
+
+
+class BuildError(FledgeError):
+    """No compiler, or a compiler that refuses the sources."""
+
+
+def firmware_directory() -> Path:
+    """The firmware's C sources: beside this package when installed, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    candidates = (package / "firmware", package.parents[1] / "firmware", *_installed("firmware"))
+    return _existing(candidates, "flight/flight.h", "firmware sources")
+
+
+def physics_directory() -> Path:
+    """quadrotor.h and real.h, the physics shared by host and microcontroller."""
+    package = Path(__file__).resolve().parent
+    candidates = (package / "firmware/physics", package.parents[1] / "sim/native", *_installed("firmware/physics"))
+    return _existing(candidates, "quadrotor.h", "physics headers")
+
+
+def compile_host(
+    sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    out: Path,
+    *,
+    standard: str = "c11",
+    compiler: Sequence[str] = (),
+) -> Path:
+    """Shared library for ctypes at `out`, by gcc, cc, clang, or zig. Raises BuildError with the compiler's words."""
+    command = [*(compiler or host_compiler()), f"-std={standard}", *WARNINGS, *EXACT, "-shared", "-fPIC"]
+    return _compile(command, sources, include_dirs, out)
+
+
+def compile_cortex_m4f(
+    sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    linker_script: Path,
+    out: Path,
+    *,
+    entry: str = "Reset_Handler",
+    standard: str = "c11",
+    compiler: CrossCompiler = "zig",
+) -> Path:
+    """Bare-metal ELF at `out`. Raises BuildError with the compiler's words."""
+    link = ("-T", str(linker_script), "-Wl,--gc-sections", f"-Wl,-e,{entry}")
+    flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS, *link)
+    return _compile([*cross_compiler(compiler), *flags], sources, include_dirs, out)
+
+
+def host_compiler() -> tuple[str, ...]:
+    """Command of the first C compiler found: gcc, cc, clang, else zig's."""
+    for name in ("gcc", "cc", "clang"):
+        if path := shutil.which(name):
+            return (path,)
+    return (*cross_compiler("zig"), "-fno-sanitize=undefined")
+
+
+def cross_compiler(compiler: CrossCompiler) -> tuple[str, ...]:
+    """Command of a compiler that can target the Cortex-M4F. Raises BuildError if it is not installed."""
+    if compiler == "gcc":
+        if path := shutil.which("arm-none-eabi-gcc"):
+            return (path,)
+        raise BuildError("arm-none-eabi-gcc is not installed; install it, or build with compiler 'zig'")
+    if importlib.util.find_spec("ziglang") is None:
+        raise BuildError("no C compiler found; `pip install ziglang` brings one")
+    return (sys.executable, "-m", "ziglang", "cc")
+
+
+def _compile(command: Sequence[str], sources: Sequence[Path], include_dirs: Sequence[Path], out: Path) -> Path:
+    """Run the compiler into a temporary file beside `out`, then rename: a failed build leaves the old file alone."""
+    for path in (*sources, *include_dirs):
+        if not path.exists():
+            raise BuildError(f"{path} does not exist; export the policy before building")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    includes = [argument for directory in include_dirs for argument in ("-I", str(directory))]
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".build-") as scratch:
+        built = Path(scratch) / out.name
+        arguments = [*command, *includes, *map(str, sources), "-o", str(built)]
+        try:
+            result = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BuildError(f"the compiler did not run: {error}; check its installation") from error
+        if result.returncode != 0 or not built.exists():
+            raise BuildError(f"compiling {out.name} failed:\n{_first_errors(result.stderr)}")
+        os.replace(built, out)
+    return out
+
+
+def _first_errors(text: str, count: int = 6) -> str:
+    lines = [line for line in text.splitlines() if "error" in line.lower() or "undefined" in line.lower()]
+    return "\n".join((lines or text.splitlines())[:count])
+
+
+def _installed(folder: str) -> list[Path]:
+    """Where scikit-build-core puts a folder of this package in an editable install."""
+    return [Path(entry) / "fledge_export" / folder for entry in sys.path if entry.endswith("site-packages")]
+
+
+def _existing(candidates: Sequence[Path], witness: str, what: str) -> Path:
+    for directory in candidates:
+        if (directory / witness).exists():
+            return directory
+    raise BuildError(f"{what} not found beside fledge_export; reinstall fledge")
