@@ -1,0 +1,99 @@
+"""How many of the paper's starts can be caught at all: `python tests/bench/bench_survival_limit.py --robot crazyflie`.
+
+Episodes that a trained policy loses are flown again open loop, with every command optimised by gradient descent through
+the kernel, knowing state, disturbance and future: what is still lost is beyond the thrust of the robot (or of a local
+search, so the limit is an estimate from below).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+from fledge_sim import kernel, randomize, robot, sensors, tasks
+from fledge_sim.rows import Float32, State
+from fledge_train import config, shac
+from fledge_train.flights import DT, LIMIT, Scenario, fly
+
+STEPS = 200
+SEARCHES = 3
+ITERATIONS = 500
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Episodes to be rescued."""
+
+    state: Float32
+    parameters: Float32
+    action: Float32
+    """What the policy did, (steps, 4, n)."""
+
+
+def lost_episodes(name: str, episodes: int, seed: int) -> Lost:
+    """Those of the paper's starts that a policy trained with the robust preset loses within 2 s, without noise."""
+    body = robot.load(name)
+    state = tasks.sample_initial_states(body, tasks.paper_initial_state(), episodes, seed)
+    parameters = randomize.sample_parameters(body, randomize.paper(), episodes, seed)
+    still = sensors.Target(np.zeros((3, episodes)), np.zeros((3, episodes)))
+    scenario = Scenario(state, parameters, lambda _: still, STEPS * DT, noise_scale=0.0)
+    flight = fly(shac.train(config.robust(name)).policy, body, scenario)
+    gone = ~flight.alive
+    action = np.ascontiguousarray(flight.action[:, gone].transpose(0, 2, 1))
+    return Lost(np.ascontiguousarray(state[:, gone]), np.ascontiguousarray(parameters[:, gone]), action)
+
+
+def gradient(lost: Lost, setpoint: Float32) -> tuple[Float32, Float32]:
+    """Largest position error over time and axes, (n,), and the slope of a penalty on it by the set-points."""
+    states = [lost.state]
+    for u in setpoint:
+        states.append(kernel.step(states[-1], u, lost.parameters, DT, drag=True))
+    position = np.array(states)[1:, : State.QUATERNION]
+    adjoint, slope = np.zeros_like(lost.state), np.zeros_like(setpoint)
+    for t in range(STEPS - 1, -1, -1):
+        beyond = np.sign(position[t]) * np.maximum(np.abs(position[t]) - (LIMIT - 0.1), 0)
+        adjoint[: State.QUATERNION] += 100 * beyond + 0.02 * position[t]
+        adjoint[State.VELOCITY : State.ANGULAR_VELOCITY] += (
+            0.002 * states[t + 1][State.VELOCITY : State.ANGULAR_VELOCITY]
+        )
+        adjoint = np.clip(np.nan_to_num(adjoint), -1e3, 1e3)
+        adjoint, slope[t] = kernel.step_adjoint(states[t], setpoint[t], lost.parameters, DT, adjoint, drag=True)
+    return np.nan_to_num(np.abs(position).max(axis=(0, 1)), nan=np.inf), slope
+
+
+def rescued(name: str, lost: Lost) -> np.ndarray:
+    """Which episodes some command sequence keeps inside, (n,)."""
+    body = robot.load(name)
+    low, high = (float(kernel.setpoint_from_action(body, np.full((4, 1), a))[0, 0]) for a in (-1.0, 1.0))
+    best = np.full(lost.state.shape[1], np.inf)
+    for search in range(SEARCHES):
+        wander = np.random.default_rng(search).normal(size=lost.action.shape).cumsum(axis=0) * 0.01 * search
+        begin = lost.action if search == 0 else body.hover_action + wander
+        z = np.arctanh(np.clip(begin, -0.97, 0.97)).astype(np.float32)
+        mean, square = np.zeros_like(z), np.zeros_like(z)
+        for step in range(1, ITERATIONS + 1):
+            worst, slope = gradient(lost, (low + (np.tanh(z) + 1) / 2 * (high - low)).astype(np.float32))
+            best = np.minimum(best, worst)
+            g = slope * (1 - np.tanh(z) ** 2)
+            g /= np.sqrt((g**2).sum(axis=(0, 1))) + 1e-9
+            mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g * g
+            pace = 0.15 * (1 - step / ITERATIONS) / (1 - 0.9**step)
+            z = np.clip(z - pace * mean / (np.sqrt(square / (1 - 0.99**step)) + 1e-6), -3, 3).astype(np.float32)
+    return np.asarray(best < LIMIT)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--robot", default="crazyflie")
+    parser.add_argument("--episodes", type=int, default=1000)
+    options = parser.parse_args()
+    lost = lost_episodes(options.robot, options.episodes, seed=1)
+    count, saved = lost.state.shape[1], int(rescued(options.robot, lost).sum())
+    policy, limit = 1 - count / options.episodes, 1 - (count - saved) / options.episodes
+    print(f"{options.robot}: policy loses {count} of {options.episodes}; {saved} of them could be caught")
+    print(f"survival of the policy {policy:.3f}, limit about {limit:.3f}")
+
+
+if __name__ == "__main__":
+    main()
