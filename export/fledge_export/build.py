@@ -1,8 +1,8 @@
 """Compilers: a shared library for the host, an ELF for the Cortex-M4F.
 
-The cross compiler is `ziglang` from PyPI (clang), so that a bare machine needs nothing else; arm-none-eabi-gcc is used on
-request as a second opinion. Warnings are errors, products are never contracted into sums. Linking without libgcc, libm
-and libc is itself a check: a soft-float, double or library call becomes an undefined symbol.
+The cross compiler is `ziglang` from PyPI (clang), so that a bare machine needs nothing else; arm-none-eabi-gcc is used
+on request as a second opinion. Warnings are errors, products are never contracted into sums. Linking without libgcc,
+libm and libc is itself a check: a soft-float, double or library call becomes an undefined symbol.
 """
 
 from __future__ import annotations

@@ -1,0 +1,145 @@
+"""Policy <-> ONNX: the interchange form, and with onnxruntime an independent oracle for the emitted C.
+
+Graph: observation (batch, I) in contract units and, for a recurrent network, state (batch, S) -> action (batch, 4) and
+next_state (batch, S). Clip and scale are part of the graph. The canonical contract travels in `metadata_props`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from fledge_sim.contract import Contract, parse
+from fledge_sim.errors import FledgeError
+from fledge_sim.files import write_atomically
+from fledge_sim.policy import Float32, Policy
+from onnx import TensorProto, helper, numpy_helper
+
+from fledge_export.layout import normaliser
+
+OPSET, IR_VERSION = 13, 8
+"""Old enough for every runtime of the last years; nothing newer is needed."""
+
+
+class OnnxFileError(FledgeError):
+    """A file that is no ONNX model, or one that does not come from fledge."""
+
+
+class _Graph:
+    """Nodes and constants in order of use; every method returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, name: str, value: Float32) -> str:
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"make_{name}", **attributes))
+        return name
+
+    def dense(self, name: str, x: str, weight: Float32, bias: Float32) -> str:
+        """x W^T + b."""
+        inputs = (x, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias))
+        return self.node("Gemm", *inputs, name=name, transB=1)
+
+
+def to_model(policy: Policy) -> Any:
+    """Checked onnx.ModelProto."""
+    contract, graph = policy.contract, _Graph()
+    clip, scale = normaliser(policy)
+    above = graph.node("Max", "observation", graph.constant("clip_low", -clip), name="above")
+    within = graph.node("Min", above, graph.constant("clip_high", clip), name="within")
+    x = graph.node("Mul", within, graph.constant("scale", scale), name="normalised")
+    x = _gru(graph, policy, x) if contract.network.kind == "gru" else _mlp(graph, policy, x)
+    x = graph.dense("output", x, policy.weights["output.weight"], policy.weights["output.bias"])
+    graph.node("Tanh", x, name="action")
+    sizes_in, sizes_out = {"observation": contract.observation_size}, {"action": 4}
+    if contract.recurrent_size:
+        sizes_in["state"] = sizes_out["next_state"] = contract.recurrent_size
+    values = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes.items()]
+        for sizes in (sizes_in, sizes_out)
+    ]
+    body = helper.make_graph(graph.nodes, "policy", *values, initializer=graph.constants)
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(body, producer_name="fledge", ir_version=IR_VERSION, opset_imports=opset)
+    helper.set_model_props(model, _metadata(contract))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def to_bytes(policy: Policy) -> bytes:
+    """The file's bytes; the same for the same policy."""
+    data: bytes = to_model(policy).SerializeToString(deterministic=True)
+    return data
+
+
+def save(policy: Policy, path: Path) -> None:
+    """Write `path` atomically."""
+    write_atomically(path, to_bytes(policy))
+
+
+def load_contract(path: Path) -> Contract:
+    """Contract of an exported model. Raises OnnxFileError, or ContractError if what it holds is damaged."""
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # the file system's errors, and protobuf's own classes
+        raise OnnxFileError(f"{path} cannot be read as ONNX ({error}); export the policy again") from error
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if "contract" not in properties:
+        raise OnnxFileError(f"{path} holds no contract; it was not written by `fledge export`")
+    contract = parse(properties["contract"])
+    if contract.sha256 != properties.get("contract_sha256"):
+        raise OnnxFileError(f"{path}: the contract does not match its checksum; export the policy again")
+    return contract
+
+
+def _mlp(graph: _Graph, policy: Policy, x: str) -> str:
+    for index in range(len(policy.contract.network.hidden)):
+        weight, bias = policy.weights[f"dense{index}.weight"], policy.weights[f"dense{index}.bias"]
+        x = graph.node("Tanh", graph.dense(f"dense{index}", x, weight, bias), name=f"hidden{index}")
+    return x
+
+
+def _gru(graph: _Graph, policy: Policy, x: str) -> str:
+    """As in fledge_sim.policy: gates reset, update, candidate; h' = (1 - z) c + z h = c + z (h - c)."""
+    parts = {"input": x, "hidden": "state"}
+    rows = {"reset": 0, "update": 1, "candidate": 2}
+    hidden = policy.contract.network.hidden[0]
+    sums = {
+        (gate, part): graph.dense(
+            f"{gate}_from_{part}",
+            source,
+            policy.weights[f"gru.weight_{part}"][row * hidden : (row + 1) * hidden],
+            policy.weights[f"gru.bias_{part}"][row * hidden : (row + 1) * hidden],
+        )
+        for gate, row in rows.items()
+        for part, source in parts.items()
+    }
+    gates = {}
+    for gate in ("reset", "update"):
+        total = graph.node("Add", sums[gate, "input"], sums[gate, "hidden"], name=f"{gate}_sum")
+        gates[gate] = graph.node("Sigmoid", total, name=gate)
+    kept = graph.node("Mul", gates["reset"], sums["candidate", "hidden"], name="candidate_kept")
+    total = graph.node("Add", sums["candidate", "input"], kept, name="candidate_sum")
+    candidate = graph.node("Tanh", total, name="candidate")
+    change = graph.node("Sub", "state", candidate, name="change")
+    kept = graph.node("Mul", gates["update"], change, name="change_kept")
+    return graph.node("Add", candidate, kept, name="next_state")
+
+
+def _metadata(contract: Contract) -> dict[str, str]:
+    """The contract, and what a reader wants to see without parsing it."""
+    return {
+        "contract": contract.canonical_json(),
+        "contract_sha256": contract.sha256,
+        "inference_rate_hz": str(contract.inference_rate),
+        "native_rate_hz": str(contract.native_rate),
+        "observation": ", ".join(f"{term.name} {term.size} [{term.unit}]" for term in contract.observation),
+        "robot": contract.robot,
+    }
