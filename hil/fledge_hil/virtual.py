@@ -85,6 +85,7 @@ class VirtualCrazyflie:
         self._platform = Platform(robot.device_type, f"fledge {__version__}", self.arm, self._recover)
         self._outbox: list[bytes] = []
         self._remember_parameters()
+        self._supervise()
         self._boot_messages()
 
     @property
