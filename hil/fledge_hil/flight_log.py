@@ -12,9 +12,9 @@ from fledge_sim.files import write_atomically
 from numpy.typing import NDArray
 
 COLUMNS = (
-    # device time [s]; estimate: position [m, world], velocity [m/s, world], attitude [deg]; reference position [m, world]
+    # device time [s]; estimate [m], [m/s], world, and attitude [deg]; reference [m, world]
     *("time", "x", "y", "z", "vx", "vy", "vz", "roll_deg", "pitch_deg", "yaw_deg", "rx", "ry", "rz"),
-    # action [-1, 1], M1..M4; enum flight_mode and flight_guard; counters since boot; modelled inference [us]; battery [V]
+    # action [-1, 1], M1..M4; enums flight_mode and flight_guard; counters since boot; modelled inference [us]; [V]
     *("a1", "a2", "a3", "a4", "mode", "guard", "misses", "inferences", "inference_us", "battery"),
 )
 
