@@ -1,0 +1,54 @@
+"""A policy by itself, compiled: as a library for this machine and as the smallest image for the Cortex-M4F."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+from fledge_sim.policy import Float32, Policy
+
+from fledge_export.build import BuildError, CrossCompiler, compile_cortex_m4f, compile_host, firmware_directory
+
+BARE = Path(__file__).parent / "templates/bare/bare.c"
+
+
+def build_library(directory: Path, out: Path) -> Path:
+    """Shared library of the policy.c in `directory`, for HostPolicy."""
+    return compile_host([directory / "policy.c"], [directory], out, standard="c99")
+
+
+def build_image(directory: Path, out: Path, compiler: CrossCompiler = "zig") -> Path:
+    """Image of the policy.c in `directory` with a mailbox: policy_in, policy_state, policy_out, mailbox_step."""
+    board = firmware_directory() / "boards/cortex_m4"
+    sources = [directory / "policy.c", BARE, board / "startup.c"]
+    return compile_cortex_m4f(sources, [directory], board / "link.ld", out, compiler=compiler)
+
+
+class HostPolicy:
+    """The emitted C in this process."""
+
+    def __init__(self, library: Path, policy: Policy) -> None:
+        """`policy` only says how long input and state are. Raises BuildError if the file is no such library."""
+        try:
+            code = ctypes.CDLL(str(library.resolve()))
+            self._step, self._self_test = code.policy_step, code.policy_self_test
+        except (OSError, AttributeError) as error:
+            raise BuildError(f"{library} is no compiled policy ({error}); build it again") from error
+        self._step.argtypes = [ctypes.c_void_p] * 4
+        self._step.restype, self._self_test.restype = None, ctypes.c_uint32
+        self._inputs, self._states = policy.contract.observation_size, policy.contract.recurrent_size
+
+    def step(self, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
+        """One native step per row: (n, I), (n, S) -> action (n, 4), next state (n, S)."""
+        rows = len(observation)
+        x = np.ascontiguousarray(observation, np.float32).reshape(rows, self._inputs)
+        h = np.array(state, np.float32, order="C").reshape(rows, self._states)
+        action = np.empty((rows, 4), np.float32)
+        for source, carried, target in zip(x, h, action, strict=True):
+            self._step(source.ctypes.data, carried.ctypes.data, carried.ctypes.data, target.ctypes.data)
+        return action, h
+
+    def self_test(self) -> int:
+        """0: passed."""
+        return int(self._self_test())
