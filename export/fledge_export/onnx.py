@@ -1,7 +1,8 @@
 """Policy <-> ONNX: the interchange form, and with onnxruntime an independent oracle for the emitted C.
 
 Graph: observation (batch, I) in contract units and, for a recurrent network, state (batch, S) -> action (batch, 4) and
-next_state (batch, S). Clip and scale are part of the graph. The canonical contract travels in `metadata_props`.
+next_state (batch, S). NaN to 0, clip and scale are part of the graph: it means the same as the C for every observation.
+The canonical contract travels in `metadata_props`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def to_model(policy: Policy) -> Any:
     """Checked onnx.ModelProto."""
     contract, graph = policy.contract, _Graph()
     clip, scale = normaliser(policy)
-    above = graph.node("Max", "observation", graph.constant("clip_low", -clip), name="above")
+    missing = graph.node("IsNaN", "observation", name="missing")
+    zero = graph.constant("zero", np.zeros(1, np.float32))
+    number = graph.node("Where", missing, zero, "observation", name="number")
+    above = graph.node("Max", number, graph.constant("clip_low", -clip), name="above")
     within = graph.node("Min", above, graph.constant("clip_high", clip), name="within")
     x = graph.node("Mul", within, graph.constant("scale", scale), name="normalised")
     x = _gru(graph, policy, x) if contract.network.kind == "gru" else _mlp(graph, policy, x)

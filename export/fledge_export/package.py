@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import os
+import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fledge_sim.errors import FledgeError
-from fledge_sim.files import write_atomically
 from fledge_sim.policy import Policy
 
 from fledge_export import onnx
@@ -18,7 +22,7 @@ MANIFEST = "manifest.json"
 
 
 class ExportDirectoryError(FledgeError):
-    """A directory that holds no complete export."""
+    """A directory that holds no complete export, or that cannot take one."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,14 @@ class Manifest:
 
 
 def export(policy: Policy, directory: Path) -> Manifest:
-    """Write policy.c, policy.h, policy.onnx and manifest.json.
+    """Write policy.c, policy.h, policy.onnx and manifest.json; the same policy gives the same bytes.
 
-    Everything is made before anything is written; each file appears whole; the manifest comes last, so that a directory
-    whose manifest fits its files is complete. The same policy gives the same bytes.
+    All or nothing: every file lies complete on the disk before the first one is renamed into place; the manifest comes
+    last, so that a directory whose manifest fits its files is complete.
+
+    Raises:
+        EmitError: the network cannot become C.
+        ExportDirectoryError: the disk refuses; `directory` is as it was.
     """
     emitted = emit(policy)
     files = {
@@ -55,9 +63,8 @@ def export(policy: Policy, directory: Path) -> Manifest:
         sizes={name: len(data) for name, data in files.items()},
         sha256={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )
-    for name, data in files.items():
-        write_atomically(directory / name, data)
-    write_atomically(directory / MANIFEST, json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
+    text = json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n"
+    _write_together(directory, files | {MANIFEST: text.encode()})
     return manifest
 
 
@@ -66,9 +73,38 @@ def verify(directory: Path) -> Manifest:
     try:
         manifest = Manifest(**json.loads((directory / MANIFEST).read_text()))
         digests = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in manifest.sha256}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ExportDirectoryError(f"{directory} holds no complete export ({error}); export again") from error
     changed = [name for name, digest in digests.items() if digest != manifest.sha256[name]]
     if changed:
         raise ExportDirectoryError(f"{directory}: {', '.join(changed)} changed since the export; export again")
     return manifest
+
+
+def _write_together(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Every file into a scratch directory beside its place, flushed to disk, then all of them renamed."""
+    made = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".export-") as scratch:
+            for name, data in files.items():
+                _write_durably(Path(scratch) / name, data)
+            for name in files:
+                if (directory / name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, f"{name} is a directory there")
+            for name in files:
+                os.replace(Path(scratch) / name, directory / name)
+    except OSError as error:
+        if made:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise ExportDirectoryError(
+            f"cannot export to {directory}: {error.strerror or error}; free space or choose another place"
+        ) from error
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())

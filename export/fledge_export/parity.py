@@ -1,9 +1,9 @@
 """Parity: every implementation of one policy on the same inputs, beside the float64 reference.
 
 Two yardsticks. The float64 reference (`fledge_sim.policy.forward`) says how far an answer is from the trained network.
-The float32 specification (`exact.step`: numpy, operation by operation) says whether it is the right one to the last bit;
-two implementations that both have no unequal bit are identical to each other. onnxruntime orders its sums as it likes,
-so it is held to a tolerance only.
+The float32 specification (`exact.step`: numpy, operation by operation) says whether it is right to the last bit; two
+implementations without an unequal bit are identical to each other. onnxruntime orders its sums as it likes, so it is
+held to a tolerance only.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _flight(policy: Policy, steps: int, generator: np.random.Generator) -> Float
     decay = np.exp(-time)
     rotations = _rotations(steps, generator)
     history = np.full((contract.history_length, 4), contract.action.hover)
-    state = np.zeros(contract.recurrent_size)
+    state: NDArray[np.floating] = np.zeros(contract.recurrent_size)
     columns = {}
     for term in contract.observation:
         phase, rate = generator.uniform(0, 2 * np.pi, term.size), generator.uniform(1, 10, term.size)
