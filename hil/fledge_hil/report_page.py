@@ -1,0 +1,215 @@
+"""The report as one HTML page: verdict and headline figures first, then the evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+
+from fledge_hil import report_figures as figures
+from fledge_hil.markup import Markup, code, details, element, escape, join, note, section, table
+from fledge_hil.report import Findings, Report
+from fledge_hil.report_tables import contract_tables, evaluation_table, phase_table, proof_table, timing_table
+from fledge_hil.scores import PhaseScores, Scores
+from fledge_hil.verdict import Limits
+
+TEMPLATE = Path(__file__).parent / "report.html.in"
+_UNKNOWN = "not known"
+_UNTIL_STEADY = "without the start, where it gathers speed"
+
+
+def page(report: Report, findings: Findings) -> str:
+    """The whole text of report.html."""
+    sections = (_flight, _evidence, _chain, _policy, _origin)
+    content = join(part for build in sections for part in build(report, findings))
+    title = f"{report.name}: {'passed' if findings.verdict.passed else 'failed'}"
+    filled = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=escape(title),
+        name=escape(report.name),
+        subtitle=_subtitle(report),
+        verdict=_verdict(findings),
+        cards=_cards(findings.scores, report),
+        content=content,
+    )
+    return filled
+
+
+# ---- top -------------------------------------------------------------------------------------------------------------
+
+
+def _subtitle(report: Report) -> Markup:
+    contract, log = report.policy.contract, report.log
+    parts = [
+        f"{contract.network.kind.upper()}-{'-'.join(map(str, contract.network.hidden))} policy",
+        f"{report.policy.parameter_count} parameters",
+        f"{log.device_type} at {log.uri}",
+        f"contract {contract.sha256[:8]}",
+        report.created,
+    ]
+    return escape(" · ".join(part for part in parts if part))
+
+
+def _verdict(findings: Findings) -> Markup:
+    verdict = findings.verdict
+    if verdict.passed:
+        return element("p", element("strong", "Passed"), " ", _praise(findings.scores), style_class="verdict passed")
+    first, *rest = verdict.reasons
+    line = element("p", element("strong", "Failed"), " ", first, style_class="verdict failed")
+    more = element("ul", *(element("li", reason) for reason in rest), style_class="reasons")
+    return join([line, more] if rest else [line])
+
+
+def _praise(scores: Scores) -> str:
+    judged = {"hover": scores.hover.judged, "figure-eight": scores.figure_eight.judged}
+    errors = " and ".join(f"{name} within {_cm(each.rmse)} RMSE" for name, each in judged.items() if each is not None)
+    return f"Complete flight, {errors}, no guard event, no missed deadline."
+
+
+def _cards(scores: Scores, report: Report) -> Markup:
+    limits = report.limits
+    cards = [
+        _error_card("Hover RMSE", scores.hover, limits.hover_rmse),
+        _error_card("Figure-eight RMSE", scores.figure_eight, limits.figure_eight_rmse),
+        _inference_card(report),
+        _card("Inferences", f"{scores.inferences:,}".replace(",", " "), _missed(scores.deadline_misses)),
+        _card("Guard events", str(len(scores.guard_events)), f"policy flew {scores.policy_share:.0%} of the log"),
+        _speed_card(scores),
+    ]
+    if report.wall_seconds:
+        total = sum(report.wall_seconds.values())
+        trained = report.wall_seconds.get("train")
+        cards.append(_card("Whole chain", f"{total:.1f} s", f"training {trained:.1f} s" if trained else "wall-clock"))
+    return join(cards)
+
+
+def _card(title: str, value: str, detail: str) -> Markup:
+    return element(
+        "div",
+        element("div", title, style_class="label"),
+        element("div", value, style_class="value"),
+        element("div", detail, style_class="detail"),
+        style_class="card",
+    )
+
+
+def _error_card(title: str, phase: PhaseScores, bound: float) -> Markup:
+    judged = phase.judged
+    if judged is None:
+        return _card(title, "-", "not flown or too short")
+    return _card(title, _cm(judged.rmse), f"max {_cm(judged.maximum)}, limit {_cm(bound)}")
+
+
+def _inference_card(report: Report) -> Markup:
+    if report.proof is None or report.proof.microseconds is None:
+        return _card("One inference", "-", "not checked")
+    _, nominal, upper = report.proof.microseconds
+    return _card("One inference", f"{nominal:.0f} µs", f"modelled, at most {upper:.0f} µs")
+
+
+def _speed_card(scores: Scores) -> Markup:
+    factor = scores.real_time_factor
+    speed = f"{factor:.2f} times real time" if factor is not None else "speed not known"
+    return _card("Flight", f"{scores.device_seconds:.1f} s", speed)
+
+
+def _missed(misses: int) -> str:
+    return f"{misses} missed deadline{'' if misses == 1 else 's'}"
+
+
+# ---- sections --------------------------------------------------------------------------------------------------------
+
+
+def _flight(report: Report, findings: Findings) -> list[Markup]:
+    log, recording, scores = report.log, report.recording, findings.scores
+    drawn = [
+        ("Figure-eight from above", figures.figure_eight(log, recording), _source(scores.figure_eight)),
+        ("Position error", figures.error_over_time(log, recording, report.limits), _error_note(report.limits)),
+        ("Height", figures.height(log, recording), ""),
+        ("Actions of the network", figures.actions(log, report.policy.contract.action.hover), ""),
+        ("Motor commands", figures.motors(log, recording), "Recorded on the virtual drone, after the mode switch."),
+    ]
+    parts = [_figure(title, drawing, text) for title, drawing, text in drawn if drawing is not None]
+    return [section("Flight", phase_table(scores), *parts, _events(scores))]
+
+
+def _figure(title: str, drawing: Markup, text: str) -> Markup:
+    caption = element("figcaption", element("b", title), f" {text}" if text else "")
+    return element("figure", caption, drawing)
+
+
+def _source(phase: PhaseScores) -> str:
+    if phase.truth is not None:
+        return f"Truth of the simulator against the reference on the drone, {_UNTIL_STEADY}."
+    return f"The drone's own estimate against its reference, {_UNTIL_STEADY}; there is no truth for this flight."
+
+
+def _error_note(limits: Limits) -> str:
+    return (
+        f"The drone's estimate against its reference while the policy flies. Limits on the RMSE: hover "
+        f"{_cm(limits.hover_rmse)}, figure-eight {_cm(limits.figure_eight_rmse)}."
+    )
+
+
+def _events(scores: Scores) -> Markup:
+    if not scores.guard_events:
+        return note("The guard never took the motors from the policy.")
+    rows = [(f"{event.time:.2f} s", event.reason) for event in scores.guard_events]
+    return element("div", element("h3", "Guard events"), table(("device time", "reason"), rows))
+
+
+def _evidence(report: Report, findings: Findings) -> list[Markup]:
+    parts = [section("Proof before the flight", proof_table(report.proof))]
+    parts.append(section("Time on the microcontroller", timing_table(report.proof, findings.scores)))
+    if report.evaluation is not None:
+        parts.append(section("In simulation, before the export", evaluation_table(report.evaluation)))
+    return parts
+
+
+def _chain(report: Report, findings: Findings) -> list[Markup]:
+    parts = []
+    if report.wall_seconds:
+        longest = max(max(report.wall_seconds.values()), 1e-9)
+        total = sum(report.wall_seconds.values())
+        rows = [(name, f"{seconds:.2f} s", _bar(seconds / longest)) for name, seconds in report.wall_seconds.items()]
+        rows.append((element("b", "total"), element("b", f"{total:.2f} s"), Markup("")))
+        parts.append(section("Wall-clock", table(("phase", "time", ""), rows, numbers=(1,))))
+    if report.sizes:
+        files = [(name, f"{size:,}".replace(",", " ")) for name, size in report.sizes.items()]
+        parts.append(section("Emitted files", table(("file", "bytes"), files, numbers=(1,))))
+    return parts
+
+
+def _bar(share: float) -> Markup:
+    return Markup(f'<div class="bar" style="width:{100 * min(1.0, max(0.0, share)):.1f}%"></div>')
+
+
+def _policy(report: Report, findings: Findings) -> list[Markup]:
+    contract = report.policy.contract
+    training = contract.training
+    seconds = report.wall_seconds.get("train")
+    rows = [
+        ("algorithm", training.algorithm),
+        ("seed", training.seed),
+        ("time", f"{seconds:.2f} s" if seconds is not None else _UNKNOWN),
+        ("code version", training.code_version),
+    ]
+    config = json.dumps(contract.training.config, indent=2, sort_keys=True)
+    return [
+        section("Contract", *contract_tables(contract)),
+        section("Training", table(("", ""), rows), details("Whole configuration", code(config))),
+    ]
+
+
+def _origin(report: Report, findings: Findings) -> list[Markup]:
+    console = "\n".join(report.log.console)
+    said = code(console) if console else note("The drone printed nothing.")
+    command = code(report.command) if report.command else note("The command was not recorded.")
+    versions = {**report.versions, "firmware of the drone": report.log.firmware or _UNKNOWN}
+    return [
+        section("Console of the drone", said),
+        section("Origin", command, table(("part", "version"), list(versions.items()))),
+    ]
+
+
+def _cm(metres: float) -> str:
+    return f"{100 * metres:.1f} cm"

@@ -1,0 +1,77 @@
+"""Passed or failed, and every reason why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fledge_hil.flight_log import FlightLog
+from fledge_hil.scores import FIGURE_EIGHT, HOVER, PhaseScores, Scores
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a flight has to keep."""
+
+    hover_rmse: float = 0.05
+    """[m]"""
+    figure_eight_rmse: float = 0.15
+    """[m]"""
+    received: float = 0.5
+    """Share of a phase's log rows that must have arrived for its figures to count, 0..1."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Passed, or the reasons why not, one sentence each."""
+
+    reasons: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """No reason against it."""
+        return not self.reasons
+
+
+def judge(log: FlightLog, scores: Scores, contract_sha256: str, limits: Limits) -> Verdict:
+    """Verdict on a flight of the policy whose contract has this digest."""
+    return Verdict(tuple(_reasons(log, scores, contract_sha256, limits)))
+
+
+def agrees(reported: str, sha256: str) -> bool:
+    """Whether a drone's digest (at least its first 32 bits) is the contract's."""
+    return len(reported) >= 8 and sha256.startswith(reported.lower())
+
+
+def _reasons(log: FlightLog, scores: Scores, contract_sha256: str, limits: Limits) -> Iterator[str]:
+    if log.aborted:
+        yield f"the flight ended early: {log.aborted}"
+    if not agrees(log.contract_sha256, contract_sha256):
+        yield f"the drone flew contract {log.contract_sha256[:8] or 'unknown'}, not {contract_sha256[:8]}"
+    yield from _phase_reasons(log, HOVER, scores.hover, limits.hover_rmse, limits)
+    yield from _phase_reasons(log, FIGURE_EIGHT, scores.figure_eight, limits.figure_eight_rmse, limits)
+    for event in scores.guard_events:
+        yield f"the guard took over at {event.time:.2f} s: {event.reason}"
+    if scores.deadline_misses:
+        yield f"{scores.deadline_misses} deadline{'s' * (scores.deadline_misses > 1)} missed"
+    if not scores.inferences:
+        yield "the policy did not run"
+
+
+def _phase_reasons(log: FlightLog, name: str, phase: PhaseScores, bound: float, limits: Limits) -> Iterator[str]:
+    if not any(entry.name == name for entry in log.phases):
+        yield f"{name} was not flown"
+        return
+    tracking = phase.judged
+    if tracking is None:
+        yield f"{name} was too short to be measured"
+        return
+    if phase.received < limits.received:
+        yield f"only {phase.received:.0%} of the log of {name} arrived"
+    if phase.policy_share < 1:
+        yield f"the policy flew {phase.policy_share:.1%} of {name}, not all of it"
+    lost = sum(each.lost for each in (phase.estimate, phase.truth) if each is not None)
+    if lost:
+        yield f"{lost} positions in {name} are not numbers"
+    if not tracking.rmse <= bound:
+        yield f"{name} RMSE {100 * tracking.rmse:.1f} cm exceeds {100 * bound:.1f} cm"
