@@ -8,18 +8,18 @@ held to a tolerance only.
 
 from __future__ import annotations
 
-import ctypes
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from fledge_sim.files import write_atomically
 from fledge_sim.policy import Float32, Policy, forward
 from numpy.typing import NDArray
 
 from fledge_export import exact, onnx, parity_inputs
-from fledge_export.build import compile_host
+from fledge_export.bare import HostPolicy, build_library
 from fledge_export.emit_c import emit
 from fledge_export.parity_inputs import Sequence
 
@@ -27,7 +27,7 @@ TOLERANCE = 5e-6
 """On actions in [-1, 1], one step from a common state: float32 with any order of summation against float64."""
 
 Engine = Callable[[Float32, Float32], tuple[Float32, Float32]]
-"""One native step: observation (I,) in contract units, state (S,) -> action (4,), next state (S,)."""
+"""One native step: observation (n, I) in contract units, state (n, S) -> action (n, 4), next state (n, S)."""
 
 
 @dataclass(frozen=True)
@@ -110,26 +110,9 @@ def host_engine(policy: Policy) -> Engine:
     emitted = emit(policy)
     with tempfile.TemporaryDirectory(prefix="fledge-parity-") as name:
         directory = Path(name)
-        (directory / "policy.c").write_text(emitted.source)
-        (directory / "policy.h").write_text(emitted.header)
-        out = directory / "policy.so"
-        compile_host([directory / "policy.c"], [directory], out, standard="c99")
-        return library_engine(policy, ctypes.CDLL(str(out)))
-
-
-def library_engine(policy: Policy, library: ctypes.CDLL) -> Engine:
-    """A shared library that holds the emitted C of this policy."""
-    pointer, size = ctypes.POINTER(ctypes.c_float), policy.contract.recurrent_size
-    function = library.policy_step
-    function.argtypes, function.restype = (pointer, pointer, pointer, pointer), None
-
-    def step(observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-        following, action = np.zeros(max(size, 1), np.float32), np.empty(4, np.float32)
-        arrays = (np.ascontiguousarray(observation), np.resize(state, max(size, 1)), following, action)
-        function(*(array.ctypes.data_as(pointer) for array in arrays))
-        return action, following[:size]
-
-    return step
+        write_atomically(directory / "policy.c", emitted.source)
+        write_atomically(directory / "policy.h", emitted.header)
+        return HostPolicy(build_library(directory, directory / "policy.so"), policy).step
 
 
 def onnx_engine(policy: Policy) -> Engine:
@@ -142,9 +125,9 @@ def onnx_engine(policy: Policy) -> Engine:
     recurrent = policy.contract.recurrent_size > 0
 
     def step(observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-        feed = {"observation": observation[None]} | ({"state": state[None]} if recurrent else {})
+        feed = {"observation": observation} | ({"state": state} if recurrent else {})
         answers = session.run(["action", "next_state"] if recurrent else ["action"], feed)
-        return answers[0][0], answers[1][0] if recurrent else state
+        return answers[0], answers[1] if recurrent else state
 
     return step
 
@@ -154,7 +137,7 @@ def _row(policy: Policy, name: str, engine: Engine, sequence: Sequence) -> Row:
     actions = np.empty((len(sequence.observations), 4), np.float32)
     states[0] = sequence.state
     for index, observation in enumerate(sequence.observations):
-        actions[index], states[index + 1] = engine(observation, states[index])
+        actions[index], states[index + 1] = (rows[0] for rows in engine(observation[None], states[index : index + 1]))
     expected = forward(policy, _sanitised(sequence.observations), states[:-1].astype(np.float64))[0]
     difference = np.abs(actions - expected)
     bounded = bool((np.abs(actions) <= 1).all() and np.isfinite(states).all())
