@@ -1,8 +1,10 @@
 """An STM32F405 in this process: loads an ELF, calls its functions, reads and writes its variables by name.
 
-A Cortex-M4F with its floating-point unit, flash and RAM, no peripherals. Calls run at full speed: nothing is hooked
-unless a trace or an alignment check is asked for. RAM starts as a pattern, as after power-up on the real part, so that
-code which reads memory it never wrote is seen, and so that the depth of the stack can be read off.
+A Cortex-M4F with its floating-point unit, flash and RAM, no peripherals, no interrupts. Calls run at full speed:
+nothing is hooked unless a trace or an alignment check is asked for. RAM starts as a pattern, as after power-up on the
+real part, so that code which reads memory it never wrote is seen, and so that the depth of the stack can be read off.
+It is stricter than the chip where that finds mistakes: flash cannot be written, and address 0 is not mapped, so that a
+null pointer faults. It is laxer in one place: the floating-point unit is always on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +53,27 @@ PAINT = b"\xa5"
 BOOT_TIMEOUT_US = 10_000_000
 ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
 
-Trace = list[tuple[int, int]]
-"""Blocks in order of execution: address and size [bytes]."""
+TRACE_TIMEOUT = 60.0
+"""[s]"""
 
 
-class McuFault(FledgeError):
+class McuFault(FledgeError):  # noqa: N818 - the processor's own word for it
     """The program did what the processor refuses, or never came back."""
+
+    def __init__(self, message: str, address: int | None = None) -> None:
+        super().__init__(message)
+        self.address = address
+        """Of the data or code it must not touch; None for any other reason."""
+
+
+@dataclass
+class Trace:
+    """What one call did, in order of execution: address and size [bytes] each."""
+
+    blocks: list[tuple[int, int]] = field(default_factory=list)
+    """Runs of instructions without a jump inside."""
+    flash_reads: list[tuple[int, int]] = field(default_factory=list)
+    """Loads of constants, those between the instructions included."""
 
 
 class Mcu:
@@ -65,17 +83,17 @@ class Mcu:
         """Flash `elf` and power on. Raises ImageError, or McuFault if start-up never reaches the function `ready`."""
         self.image: Image = load(elf)
         self._ready = ready
-        self._access: tuple[int, int] | None = None
+        self._fault: tuple[str, int] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Power-on: memory as after flashing, start-up code run up to `ready`."""
+        goal = self.image.symbol(self._ready).address
         self._uc = self._powered()
         self._stack_top, entry = struct.unpack("<2I", self._uc.mem_read(FLASH, 8))
-        goal = self.image.symbol(self._ready).address
-        self._run(entry, goal, BOOT_TIMEOUT_US)
-        if self._uc.reg_read(UC_ARM_REG_PC) & ~THUMB != goal:
-            raise McuFault(f"start-up of {self.image.path} never reached '{self._ready}'; build the image again")
+        self._uc.reg_write(UC_ARM_REG_SP, self._stack_top)
+        self._execute(entry, goal, BOOT_TIMEOUT_US)
+        self._uc.reg_write(UC_ARM_REG_SP, self._stack_top)
 
     def call(self, function: str, *arguments: int, timeout: float = 0.0) -> int:
         """Call a function with up to four integers or addresses.
@@ -87,20 +105,29 @@ class Mcu:
         Returns:
             R0.
         """
-        address = self.image.symbol(function).address
-        for register, value in zip(ARGUMENTS, arguments, strict=False):
-            self._uc.reg_write(register, value)
-        self._run(address, RETURN, int(timeout * 1e6))
-        if timeout and self._uc.reg_read(UC_ARM_REG_PC) & ~THUMB != RETURN:
-            raise McuFault(f"'{function}' did not return within {timeout} s; it was at {self._place()}")
+        self.run(self.address(function), *arguments, timeout=timeout)
         return int(self._uc.reg_read(UC_ARM_REG_R0))
 
+    def run(self, address: int, *arguments: int, timeout: float = 0.0) -> None:
+        """As `call`, for the function at an address and without its result: as fast as it gets."""
+        for register, value in zip(ARGUMENTS[: len(arguments)], arguments, strict=True):
+            self._uc.reg_write(register, value)
+        self._uc.reg_write(UC_ARM_REG_LR, RETURN | THUMB)
+        self._execute(address, RETURN, int(timeout * 1e6))
+
     def trace(self, function: str, *arguments: int) -> Trace:
-        """Call a function and list the blocks it ran through."""
-        blocks: Trace = []
-        with self._hooked(UC_HOOK_BLOCK, lambda _uc, address, size, _data: blocks.append((address, size))):
-            self.call(function, *arguments)
-        return [block for block in blocks if block[0] != RETURN]
+        """Call a function and list what it ran through and what it loaded from flash."""
+        trace = Trace()
+
+        def on_read(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> None:
+            trace.flash_reads.append((address, size))
+
+        with (
+            self._hooked(UC_HOOK_BLOCK, lambda _uc, address, size, _data: trace.blocks.append((address, size))),
+            self._hooked(UC_HOOK_MEM_READ, on_read, FLASH, FLASH + FLASH_SIZE - 1),
+        ):
+            self.call(function, *arguments, timeout=TRACE_TIMEOUT)
+        return trace
 
     @contextmanager
     def checking_alignment(self) -> Iterator[None]:
@@ -108,17 +135,14 @@ class Mcu:
 
         The emulator itself lets every address pass, while the real processor faults on LDM, LDRD and VLDR.
         """
-        found: list[str] = []
 
         def check(uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> None:
-            if address % min(size, 4):
-                found.append(f"{size} bytes at 0x{address:08x} from {self._place()}")
+            if address % min(size, 4) and self._fault is None:
+                self._fault = (f"unaligned access to {size} bytes at 0x{address:08x}", address)
                 uc.emu_stop()
 
         with self._hooked(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, check):
             yield
-        if found:
-            raise McuFault(f"unaligned access: {found[0]}; the real processor would fault")
 
     def address(self, variable: str) -> int:
         """Where a variable lies."""
@@ -144,11 +168,28 @@ class Mcu:
         """Set the first numbers of an array of float."""
         self.write(variable, np.ascontiguousarray(values, "<f4").tobytes())
 
-    def stack_used(self) -> int:
-        """Deepest stack since power-on [bytes]: from the top down to the last word that is still painted."""
-        start = max((s.address + s.size for s in self.image.symbols.values() if RAM <= s.address < self._stack_top))
-        below = bytes(self._uc.mem_read(start, self._stack_top - start))
-        return len(below.lstrip(PAINT))
+    def read_at(self, address: int, size: int) -> bytearray:
+        """Memory without a name. Raises McuFault where there is none."""
+        try:
+            data: bytearray = self._uc.mem_read(address, size)
+        except UcError as error:
+            raise McuFault(f"there is no memory at 0x{address:08x}", address) from error
+        return data
+
+    def write_at(self, address: int, data: bytes) -> None:
+        """Set memory without a name, flash included. Raises McuFault where there is none."""
+        try:
+            self._uc.mem_write(address, data)
+        except UcError as error:
+            raise McuFault(f"there is no memory at 0x{address:08x}", address) from error
+
+    def stack_used(self, function: str, *arguments: int) -> int:
+        """Call a function; how deep it and what it calls wrote into the stack [bytes], by painting before."""
+        bottom = max(s.address + s.size for s in self.image.symbols.values() if RAM <= s.address < self._stack_top)
+        room = self._stack_top - bottom
+        self.write_at(bottom, PAINT * room)
+        self.call(function, *arguments, timeout=TRACE_TIMEOUT)
+        return len(self.read_at(bottom, room).lstrip(PAINT))
 
     def _powered(self) -> Any:
         uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
@@ -160,32 +201,40 @@ class Mcu:
         uc.mem_map(SYSTEM_CONTROL, PAGE)
         uc.mem_map(RETURN, PAGE)
         for address, data in self.image.segments:
-            uc.mem_write(address, data)
-        uc.hook_add(UC_HOOK_MEM_INVALID, self._note_access)
+            try:
+                uc.mem_write(address, data)
+            except UcError as error:
+                raise McuFault(f"{self.image.path} does not fit the memory; build the image again", address) from error
+        uc.hook_add(UC_HOOK_MEM_INVALID, self._on_invalid_access)
         return uc
 
-    def _note_access(self, _uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> bool:
-        self._access = (address, size)
+    def _on_invalid_access(self, _uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> bool:
+        address &= 0xFFFFFFFF
+        self._fault = (f"it must not access {size} bytes at 0x{address:08x}", address)
         return False
 
-    def _run(self, start: int, end: int, timeout_us: int = 0) -> None:
+    def _execute(self, start: int, end: int, timeout_us: int) -> None:
         uc = self._uc
-        uc.reg_write(UC_ARM_REG_SP, self._stack_top)
-        uc.reg_write(UC_ARM_REG_LR, RETURN | THUMB)
-        self._access = None
         try:
             uc.emu_start(start | THUMB, end, timeout_us)
         except UcError as error:
-            what = "access to {1} bytes at 0x{0:08x}".format(*self._access) if self._access else str(error)
-            raise McuFault(f"the processor stopped at {self._place()}: {what}") from error
+            raise self._failure(str(error)) from error
+        if uc.reg_read(UC_ARM_REG_PC) != end:
+            goal = "returned" if end == RETURN else f"reached '{self._ready}'"
+            raise self._failure(f"it never {goal}: it sleeps or takes too long")
 
-    def _place(self) -> str:
-        return self.image.function_at(self._uc.reg_read(UC_ARM_REG_PC) & ~THUMB)
+    def _failure(self, reason: str) -> McuFault:
+        """The fault as an exception; the stack is made usable for another call."""
+        reason, address = self._fault or (reason, None)
+        self._fault = None
+        place = self.image.function_at(self._uc.reg_read(UC_ARM_REG_PC) & ~THUMB)
+        self._uc.reg_write(UC_ARM_REG_SP, self._stack_top)
+        return McuFault(f"the processor stopped at {place}: {reason}", address)
 
     @contextmanager
-    def _hooked(self, kind: int, callback: Any) -> Iterator[None]:
-        """Code translated before a hook was set would run past it, so translations are dropped on both sides."""
-        hook = self._uc.hook_add(kind, callback)
+    def _hooked(self, kind: int, callback: Any, begin: int = 1, end: int = 0) -> Iterator[None]:
+        """Hook addresses begin..end (all: 1, 0). Translations from before would run past it, so they are dropped."""
+        hook = self._uc.hook_add(kind, callback, None, begin, end)
         self._uc.ctl_flush_tb()
         try:
             yield
