@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
 from fledge_sim import __version__
 from fledge_sim.errors import FledgeError
@@ -51,11 +54,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"fledge: no verb '{verb}'; choose one of {', '.join(VERBS)}", file=sys.stderr)
         return 2
     try:
-        import tyro
-
         module = importlib.import_module(f"fledge_hil.verbs.{verb}")
-        options = tyro.cli(module.Options, args=rest, prog=f"fledge {verb}", description=module.__doc__)
-        return int(module.run(options))
+        return int(module.run(_parse(module, rest, f"fledge {verb}")))
     except FledgeError as error:
         print(f"fledge {verb}: {error}", file=sys.stderr)
         return 2
@@ -64,6 +64,20 @@ def run(arguments: Sequence[str]) -> int:
         return 130
 
 
+def _parse(module: ModuleType, arguments: Sequence[str], prog: str) -> Any:
+    """The verb's options; a verb whose defaults depend on its flags has its own `parse`."""
+    import tyro
+
+    if hasattr(module, "parse"):
+        return module.parse(arguments, prog)
+    return tyro.cli(module.Options, args=arguments, prog=prog, description=module.__doc__)
+
+
 def main() -> None:
     """Entry point of the console script."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # networks this small lose time to a second thread
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

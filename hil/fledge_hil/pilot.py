@@ -183,8 +183,8 @@ class _Flight:
             self._wait(0.3)
         x, y, z = self._position("fledge.rx", "fledge.ry", "fledge.rz")
         radio.crazyflie.high_level_commander.go_to(x, y, z, 0.0, 0.1)
+        self._wait(0.2)  # the planner has to be there before the reference is its again
         radio.set_parameter("fledge.ref", 0)
-        self._wait(0.3)
         radio.crazyflie.high_level_commander.go_to(*home, 0.0, 2.0)
         self._wait(3.0)
 

@@ -8,6 +8,8 @@ from fledge_sim.errors import FledgeError
 
 RAMP_SECONDS = 2.0
 """[s], over which the on-board figure-eight gathers speed (firmware/flight/reference.c)."""
+RETURN_SECONDS, LANDING_SECONDS = 4.8, 1.5
+"""[s], from the end of the figure-eight to the start of the landing, and from the end of the descent to standstill."""
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,19 @@ class Plan:
     def figure_seconds(self) -> float:
         """From the start of the figure-eight to the end of its last lap [s]."""
         return RAMP_SECONDS + self.laps * self.period
+
+    @property
+    def seconds(self) -> float:
+        """Device time of the whole plan, roughly [s]."""
+        eight = self.figure_seconds + RETURN_SECONDS if self.laps > 0 else 0.0
+        return 2 * self.climb_seconds + self.settle_seconds + self.hover_seconds + eight + LANDING_SECONDS
+
+    def describe(self) -> list[str]:
+        """One line per step."""
+        who = "policy" if self.policy_takes_off else "stock controller"
+        lines = [f"take off to {self.height:g} m in {self.climb_seconds:g} s ({who})"]
+        lines.append(f"hover for {self.settle_seconds + self.hover_seconds:g} s (policy)")
+        if self.laps > 0:
+            width = f"{2 * self.scale:g} m x {self.scale:g} m"
+            lines.append(f"figure-eight of {width}, {self.laps:g} laps of {self.period:g} s, and back (policy)")
+        return [*lines, f"land in {self.climb_seconds:g} s, touch down with the stock controller, disarm"]

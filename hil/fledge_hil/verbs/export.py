@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-
 from fledge_sim import policy as policy_file
 
 

@@ -1,0 +1,210 @@
+"""The whole chain in one go: train, export, prove, fly on the virtual Crazyflie, report.
+
+Trains a position controller from scratch (or takes yours), exports it to C and ONNX, compiles it for the Cortex-M4F, proves
+that the image equals what was trained, starts the virtual Crazyflie with that image on an emulated processor, connects with
+the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and writes report.html.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from fledge_sim import policy as policy_file
+from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Policy
+
+from fledge_hil import screen
+from fledge_hil.plans import Plan
+
+START_TIMEOUT = 30.0
+"""[s] for the virtual Crazyflie to answer its first line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """See the module's docstring."""
+
+    policy: Path | None = None
+    """Fly this policy instead of training one."""
+    preset: Literal["robust", "fast"] = "robust"
+    """Of training: robust, about 2 s; fast, about 0.3 s."""
+    robot: str = "crazyflie"
+    """Robot to train for and to simulate."""
+    actor: Literal["gru", "mlp"] = "gru"
+    """Kind of network."""
+    seed: int = 0
+    """Of training, sensor noise and disturbances."""
+    name: str | None = None
+    """Of the run; default: fly-SEED."""
+    directory: Path = Path("runs")
+    """Where runs are kept."""
+    flight: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
+    """Details of the plan."""
+
+
+class Stopwatch:
+    """Wall-clock per phase [s]."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a block under a name."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+
+
+def run(options: Options) -> int:
+    """The chain; 1 when the proof or the flight failed."""
+    from fledge_train import runs
+
+    watch = Stopwatch()
+    folder = runs.run_folder(options.directory, options.name or f"fly-{options.seed}")
+    path, evaluation = _policy(options, folder, watch)
+    policy = policy_file.load(path)
+    proof, sizes = _prove(policy, folder, watch)
+    recording_path = folder / "truth.npz"
+    recording_path.unlink(missing_ok=True)
+    with watch.phase("start the virtual Crazyflie"):
+        server, uri = _start(path, recording_path, options.seed)
+    try:
+        screen.say(f"flying    {uri}, unmodified cflib {importlib.metadata.version('cflib')}")
+        from fledge_hil.verbs import hil
+
+        with watch.phase("connect, check, fly, land"):
+            log = hil.fly_with_bar(uri, policy, options.flight)
+    finally:
+        _stop(server)
+    return _report(policy, folder, log, proof, sizes, evaluation, watch)
+
+
+def _policy(options: Options, folder: Path, watch: Stopwatch) -> tuple[Path, dict[str, Any] | None]:
+    """Path of the policy to fly, and its figures from simulation."""
+    if options.policy is not None:
+        return options.policy, None
+    from fledge_train import runs
+
+    from fledge_hil.verbs import eval as evaluation
+    from fledge_hil.verbs import train
+
+    config = train.PRESETS[options.preset](options.robot, options.actor, options.seed)
+    with watch.phase("train"):
+        result = train.train_with_bar(config)
+    screen.say(f"trained   {result.policy.parameter_count} weights in {result.seconds:.2f} s")
+    with watch.phase("evaluate in simulation"), screen.bar("evaluating"):
+        figures = evaluation.measure(result.policy)
+    eight = figures.figure_eight_as_flown
+    screen.say(
+        f"evaluated hover {screen.centimetres(figures.hover_as_flown.error)}, "
+        f"figure-eight {screen.centimetres(eight.rmse)} RMSE, {eight.survival:.0%} of {eight.period:g} s laps kept"
+    )
+    return runs.save_run(folder, config, result, figures), dataclasses.asdict(figures)
+
+
+def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[Any, dict[str, int]]:
+    """Export, compile, compare: the proof and the sizes of the emitted files."""
+    from fledge_export import package
+
+    from fledge_hil import check
+
+    with watch.phase("export to C and ONNX"):
+        manifest = package.export(policy, folder / "export")
+    screen.say(f"exported  {', '.join(manifest.sizes)} to {folder / 'export'}")
+    with watch.phase("compile and prove"), screen.bar("proving"):
+        found = check.check(policy, folder / "build")
+    proof = check.proof(found)
+    screen.say(f"proved    {sum(line.passed for line in proof.lines)} of {len(proof.lines)} checks; {_timing(proof)}")
+    return proof, dict(manifest.sizes)
+
+
+def _timing(proof: Any) -> str:
+    lower, nominal, upper = proof.microseconds
+    return f"{proof.instructions} instructions, {lower:.0f}-{nominal:.0f}-{upper:.0f} us per inference (modelled)"
+
+
+def _start(policy: Path, recording: Path, seed: int) -> tuple[subprocess.Popen[str], str]:
+    """`fledge sim` in a process of its own, and its uri."""
+    command = [sys.executable, "-m", "fledge_hil.cli", "sim", str(policy), "--port", "0", "--seed", str(seed)]
+    command += ["--record", str(recording), "--cache", str(policy.parent / "build")]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert server.stdout is not None
+    first = server.stdout.readline().split()
+    if len(first) < 2 or first[0] != "serving":
+        rest = " ".join(first) + " " + server.stdout.read()
+        raise FledgeError(f"the virtual Crazyflie did not start: {rest.strip()}")
+    return server, first[1]
+
+
+def _stop(server: subprocess.Popen[str]) -> None:
+    """Ask it to write its recording and end."""
+    server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(START_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+def _report(
+    policy: Policy,
+    folder: Path,
+    log: Any,
+    proof: Any,
+    sizes: dict[str, int],
+    evaluation: dict[str, Any] | None,
+    watch: Stopwatch,
+) -> int:
+    from fledge_hil import recording
+    from fledge_hil.flight_log import save
+    from fledge_hil.report import Report, write
+    from fledge_hil.verbs import hil
+
+    truth = folder / "truth.npz"
+    save(log, folder / "flight.npz")
+    report = Report(
+        name=folder.name,
+        policy=policy,
+        log=log,
+        recording=recording.load(truth) if truth.exists() else None,
+        proof=proof,
+        evaluation=evaluation,
+        wall_seconds=watch.seconds,
+        sizes=sizes,
+        versions=versions(),
+        command=" ".join(["fledge", *sys.argv[1:]]),
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+    findings = write(folder, report)
+    screen.say()
+    hil.show(findings, log)
+    screen.table("wall-clock", ("phase", "s"), ((name, f"{s:.2f}") for name, s in watch.seconds.items()))
+    screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.npz, truth.npz)")
+    return 0 if findings.verdict.passed else 1
+
+
+def versions() -> dict[str, str]:
+    """Of everything that had a part in a flight."""
+    packages = ("fledge", "numpy", "onnxruntime", "cflib", "unicorn", "ziglang")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
