@@ -40,6 +40,11 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], numbers: Seq
     return element("div", element("table", top, body), style_class="scroll")
 
 
+def facts(rows: Iterable[tuple[object, object]]) -> Markup:
+    """Names and values, one per line."""
+    return element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
+
+
 def section(title: str, *content: object) -> Markup:
     """A heading and what belongs to it."""
     return element("section", element("h2", title), *content)

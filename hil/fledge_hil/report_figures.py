@@ -62,7 +62,7 @@ def figure_eight(log: FlightLog, recording: Recording | None) -> Markup | None:
     good = np.isfinite(position).all(axis=1) & np.isfinite(reference).all(axis=1)
     if good.sum() < 2:
         return None
-    with _figure(7.6, 4.3, "eight") as (figure, text):
+    with _figure(9.2, 4.8, "eight") as (figure, text):
         axes = figure.subplots()
         _track(figure, axes, position[good], reference[good])
     return text.markup
@@ -76,8 +76,7 @@ def error_over_time(log: FlightLog, recording: Recording | None, limits: Limits)
     error = np.where(flown[:, None], position_error(log), np.nan)
     time = log.column("time")[:, 0]
     with _figure(9.2, 2.7, "error") as (figure, text):
-        axes = figure.subplots()
-        _shade(axes, log)
+        axes = _over_time(figure, log)
         _plot(axes, time, 100 * np.linalg.norm(error[:, :2], axis=1), color=BLUE, label="horizontal")
         _plot(axes, time, 100 * np.abs(error[:, 2]), color=ORANGE, label="vertical")
         for name, bound in ((HOVER, limits.hover_rmse), (FIGURE_EIGHT, limits.figure_eight_rmse)):
@@ -86,7 +85,7 @@ def error_over_time(log: FlightLog, recording: Recording | None, limits: Limits)
                     axes.plot(
                         (phase.start + SETTLING[name], phase.end), [100 * bound] * 2, color=RED, lw=1, ls=(0, (4, 3))
                     )
-        axes.plot([], [], color=RED, lw=1, ls=(0, (4, 3)), label="limit on the RMSE")
+        axes.plot([], [], color=RED, lw=1, ls=(0, (4, 3)), label="RMSE limit")
         _label(axes, "position error [cm]")
         axes.set_ylim(bottom=0)
     return text.markup
@@ -99,8 +98,7 @@ def height(log: FlightLog, recording: Recording | None) -> Markup | None:
     time = log.column("time")[:, 0]
     flown = log.column("mode")[:, 0] == 1
     with _figure(9.2, 2.5, "height") as (figure, text):
-        axes = figure.subplots()
-        _shade(axes, log)
+        axes = _over_time(figure, log)
         _plot(axes, time, log.column("z")[:, 0], color=BLUE, label="estimate")
         truth_time = recording_time(log, recording) if recording is not None else None
         if truth_time is not None and recording is not None:
@@ -120,8 +118,7 @@ def actions(log: FlightLog, hover: float) -> Markup | None:
     time = log.column("time")[:, 0]
     values = np.where(flown[:, None], log.column("a1", "a2", "a3", "a4"), np.nan)
     with _figure(9.2, 2.5, "actions") as (figure, text):
-        axes = figure.subplots()
-        _shade(axes, log)
+        axes = _over_time(figure, log)
         for motor, colour in enumerate(MOTOR_COLOURS):
             _plot(axes, time, values[:, motor], color=colour, label=f"M{motor + 1}", lw=0.8)
         axes.axhline(hover, color=INK, lw=1, ls=(0, (4, 3)), label="hover")
@@ -138,8 +135,7 @@ def motors(log: FlightLog, recording: Recording | None) -> Markup | None:
     seen = (time >= log.phases[0].start) & (time <= log.phases[-1].end)
     values = recording.columns("fraction_1", "fraction_2", "fraction_3", "fraction_4")[seen]
     with _figure(9.2, 2.5, "motors") as (figure, text):
-        axes = figure.subplots()
-        _shade(axes, log)
+        axes = _over_time(figure, log)
         for motor, colour in enumerate(MOTOR_COLOURS):
             _plot(axes, time[seen], values[:, motor], color=colour, label=f"M{motor + 1}", lw=0.8)
         axes.set_ylim(-0.02, 1.02)
@@ -153,7 +149,7 @@ def _track(figure: Figure, axes: Axes, position: NDArray[np.float64], reference:
     kept = slice(None, None, max(1, len(position) // _POINTS))
     position, reference = position[kept], reference[kept]
     error = 100 * np.linalg.norm(position - reference, axis=1)
-    axes.plot(reference[:, 0], reference[:, 1], color=INK, lw=1, ls=(0, (4, 3)), label="reference", zorder=3)
+    axes.plot(reference[:, 0], reference[:, 1], color=INK, lw=0.9, label="reference", zorder=3)
     points = position[:, None, :2]
     track = LineCollection(list(np.concatenate([points[:-1], points[1:]], axis=1)), cmap="viridis_r", lw=2.6)
     track.set_array(error[:-1])
@@ -165,7 +161,7 @@ def _track(figure: Figure, axes: Axes, position: NDArray[np.float64], reference:
     axes.set_xlabel("x [m]")
     axes.set_ylabel("y [m]")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    bar = figure.colorbar(track, ax=axes, shrink=0.7, pad=0.02, label="position error [cm]")
+    bar = figure.colorbar(track, ax=axes, shrink=0.7, pad=0.03, aspect=28, label="position error [cm]")
     bar.outline.set_visible(False)
 
 
@@ -175,8 +171,17 @@ def _plot(axes: Axes, time: NDArray[Any], values: NDArray[Any], **style: Any) ->
     axes.plot(time[kept], values[kept], **style)
 
 
+def _over_time(figure: Figure, log: FlightLog) -> Axes:
+    """Axes over device time, at the same place in every figure, with the phases as bands."""
+    figure.set_layout_engine("none")
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0.6 / width, 0.45 / height, 1 - 2.0 / width, 1 - 0.7 / height))
+    _shade(axes, log)
+    return axes
+
+
 def _shade(axes: Axes, log: FlightLog) -> None:
-    """Phases as bands with their names above; bands too narrow for a name go without."""
+    """Bands with their names above; bands too narrow for a name go without."""
     whole = max(log.device_seconds, 1e-9)
     for phase in log.phases:
         axes.axvspan(phase.start, phase.end, color=PHASE_COLOURS.get(phase.name, "#f5f6f8"), lw=0, zorder=0)
@@ -192,6 +197,7 @@ def _shade(axes: Axes, log: FlightLog) -> None:
 def _label(axes: Axes, what: str) -> None:
     axes.set_xlabel("device time [s]")
     axes.set_ylabel(what)
+    axes.yaxis.set_label_coords(-0.05, 0.5)
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 
@@ -223,5 +229,6 @@ def _inline(svg: str) -> Markup:
     body = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", body).replace("xlink:href", "href")
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body))
+    body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     return Markup(body.replace("'DejaVu Sans'", _FONT).replace('"DejaVu Sans"', _FONT))

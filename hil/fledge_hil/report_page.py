@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from fledge_hil import report_figures as figures
-from fledge_hil.markup import Markup, code, details, element, escape, join, note, section, table
+from fledge_hil.markup import Markup, code, details, element, escape, facts, join, note, section, table
 from fledge_hil.report import Findings, Report
 from fledge_hil.report_tables import contract_tables, evaluation_table, phase_table, proof_table, timing_table
 from fledge_hil.scores import PhaseScores, Scores
@@ -52,33 +52,31 @@ def _subtitle(report: Report) -> Markup:
 def _verdict(findings: Findings) -> Markup:
     verdict = findings.verdict
     if verdict.passed:
-        return element("p", element("strong", "Passed"), " ", _praise(findings.scores), style_class="verdict passed")
+        return element("p", element("strong", "Passed."), " ", _praise(findings.scores), style_class="verdict passed")
     first, *rest = verdict.reasons
-    line = element("p", element("strong", "Failed"), " ", first, style_class="verdict failed")
+    line = element("p", element("strong", "Failed:"), " ", first, style_class="verdict failed")
     more = element("ul", *(element("li", reason) for reason in rest), style_class="reasons")
     return join([line, more] if rest else [line])
 
 
 def _praise(scores: Scores) -> str:
     judged = {"hover": scores.hover.judged, "figure-eight": scores.figure_eight.judged}
-    errors = " and ".join(f"{name} within {_cm(each.rmse)} RMSE" for name, each in judged.items() if each is not None)
+    errors = " and ".join(f"{name} RMSE {_cm(each.rmse)}" for name, each in judged.items() if each is not None)
     return f"Complete flight, {errors}, no guard event, no missed deadline."
 
 
 def _cards(scores: Scores, report: Report) -> Markup:
-    limits = report.limits
+    limits, landing = report.limits, scores.landing_offset
     cards = [
         _error_card("Hover RMSE", scores.hover, limits.hover_rmse),
         _error_card("Figure-eight RMSE", scores.figure_eight, limits.figure_eight_rmse),
         _inference_card(report),
+        _chain_card(report),
         _card("Inferences", f"{scores.inferences:,}".replace(",", " "), _missed(scores.deadline_misses)),
         _card("Guard events", str(len(scores.guard_events)), f"policy flew {scores.policy_share:.0%} of the log"),
+        _card("Landing", "-" if landing is None else _cm(landing), "beside its target"),
         _speed_card(scores),
     ]
-    if report.wall_seconds:
-        total = sum(report.wall_seconds.values())
-        trained = report.wall_seconds.get("train")
-        cards.append(_card("Whole chain", f"{total:.1f} s", f"training {trained:.1f} s" if trained else "wall-clock"))
     return join(cards)
 
 
@@ -106,9 +104,17 @@ def _inference_card(report: Report) -> Markup:
     return _card("One inference", f"{nominal:.0f} µs", f"modelled, at most {upper:.0f} µs")
 
 
+def _chain_card(report: Report) -> Markup:
+    if not report.wall_seconds:
+        return _card("Whole chain", "-", "time not recorded")
+    trained = report.wall_seconds.get("train")
+    detail = f"of which training {trained:.1f} s" if trained is not None else "wall-clock"
+    return _card("Whole chain", f"{sum(report.wall_seconds.values()):.1f} s", detail)
+
+
 def _speed_card(scores: Scores) -> Markup:
     factor = scores.real_time_factor
-    speed = f"{factor:.2f} times real time" if factor is not None else "speed not known"
+    speed = f"{factor:.3g} times real time" if factor is not None else "speed not known"
     return _card("Flight", f"{scores.device_seconds:.1f} s", speed)
 
 
@@ -129,7 +135,7 @@ def _flight(report: Report, findings: Findings) -> list[Markup]:
         ("Motor commands", figures.motors(log, recording), "Recorded on the virtual drone, after the mode switch."),
     ]
     parts = [_figure(title, drawing, text) for title, drawing, text in drawn if drawing is not None]
-    return [section("Flight", phase_table(scores), *parts, _events(scores))]
+    return [section("Flight", phase_table(scores), *parts)]
 
 
 def _figure(title: str, drawing: Markup, text: str) -> Markup:
@@ -150,13 +156,6 @@ def _error_note(limits: Limits) -> str:
     )
 
 
-def _events(scores: Scores) -> Markup:
-    if not scores.guard_events:
-        return note("The guard never took the motors from the policy.")
-    rows = [(f"{event.time:.2f} s", event.reason) for event in scores.guard_events]
-    return element("div", element("h3", "Guard events"), table(("device time", "reason"), rows))
-
-
 def _evidence(report: Report, findings: Findings) -> list[Markup]:
     parts = [section("Proof before the flight", proof_table(report.proof))]
     parts.append(section("Time on the microcontroller", timing_table(report.proof, findings.scores)))
@@ -168,19 +167,22 @@ def _evidence(report: Report, findings: Findings) -> list[Markup]:
 def _chain(report: Report, findings: Findings) -> list[Markup]:
     parts = []
     if report.wall_seconds:
-        longest = max(max(report.wall_seconds.values()), 1e-9)
+        longest = max(*report.wall_seconds.values(), 1e-9)
+        rows = [(name, _timed(seconds, seconds / longest)) for name, seconds in report.wall_seconds.items()]
         total = sum(report.wall_seconds.values())
-        rows = [(name, f"{seconds:.2f} s", _bar(seconds / longest)) for name, seconds in report.wall_seconds.items()]
-        rows.append((element("b", "total"), element("b", f"{total:.2f} s"), Markup("")))
-        parts.append(section("Wall-clock", table(("phase", "time", ""), rows, numbers=(1,))))
+        parts.append(section("Wall-clock", facts([*rows, ("total", element("b", f"{total:.2f} s"))])))
     if report.sizes:
-        files = [(name, f"{size:,}".replace(",", " ")) for name, size in report.sizes.items()]
-        parts.append(section("Emitted files", table(("file", "bytes"), files, numbers=(1,))))
+        parts.append(section("Emitted files", facts((name, _bytes(size)) for name, size in report.sizes.items())))
     return parts
 
 
-def _bar(share: float) -> Markup:
-    return Markup(f'<div class="bar" style="width:{100 * min(1.0, max(0.0, share)):.1f}%"></div>')
+def _timed(seconds: float, share: float) -> Markup:
+    bar = Markup(f'<span class="bar" style="width:{45 * min(1.0, max(0.0, share)):.1f}%"></span>')
+    return join([element("span", f"{seconds:.2f} s", style_class="time"), bar])
+
+
+def _bytes(size: int) -> str:
+    return f"{size:,} bytes".replace(",", " ")
 
 
 def _policy(report: Report, findings: Findings) -> list[Markup]:
@@ -196,7 +198,7 @@ def _policy(report: Report, findings: Findings) -> list[Markup]:
     config = json.dumps(contract.training.config, indent=2, sort_keys=True)
     return [
         section("Contract", *contract_tables(contract)),
-        section("Training", table(("", ""), rows), details("Whole configuration", code(config))),
+        section("Training", facts(rows), details("Whole configuration", code(config))),
     ]
 
 

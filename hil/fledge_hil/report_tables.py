@@ -7,7 +7,7 @@ from typing import Any
 
 from fledge_sim.contract import Contract
 
-from fledge_hil.markup import Markup, code, details, element, join, note, table
+from fledge_hil.markup import Markup, code, details, element, facts, join, note, table
 from fledge_hil.report import Proof
 from fledge_hil.scores import SETTLING, Scores, Tracking
 
@@ -21,11 +21,20 @@ def phase_table(scores: Scores) -> Markup:
         for source, tracking in (("estimate", phase.estimate), ("truth", phase.truth)):
             if tracking is not None:
                 rows.append((name, source, *_errors(tracking), f"{phase.policy_share:.0%}", f"{phase.received:.0%}"))
-    head = ("phase", "measured by", "RMSE", "horizontal RMSE", "mean", "max", "flown by policy", "log received")
+    head = (
+        "phase",
+        "measured by",
+        "RMSE [cm]",
+        "horizontal [cm]",
+        "mean [cm]",
+        "max [cm]",
+        "flown by policy",
+        "log received",
+    )
     without = ", ".join(f"{name} without its first {seconds:g} s" for name, seconds in SETTLING.items())
     errors = table(head, rows, numbers=range(2, 8)) if rows else note("No phase was long enough to be measured.")
-    caption = note(f"Distance to the reference in cm, 3-D unless it says horizontal; {without}.")
-    return join([errors, caption, table(("", ""), list(_rest(scores)))])
+    caption = note(f"Distance to the reference, 3-D; horizontal is the RMSE without height; {without}.")
+    return join([errors, caption, facts(_rest(scores))])
 
 
 def _errors(tracking: Tracking) -> tuple[str, ...]:
@@ -39,12 +48,14 @@ def _rest(scores: Scores) -> Iterator[tuple[str, str]]:
     yield "battery", "not known" if start is None or end is None else f"{start:.2f} V → {end:.2f} V"
     yield "device time / wall-clock", f"{scores.device_seconds:.2f} s / {scores.wall_seconds:.2f} s"
     yield "missed deadlines", str(scores.deadline_misses)
+    events = [f"{event.time:.2f} s: {event.reason}" for event in scores.guard_events]
+    yield "guard took the motors", "; ".join(events) or "never"
 
 
 def proof_table(proof: Proof | None) -> Markup:
     """One line per check."""
     if proof is None or not proof.lines:
-        return note("The binary was not checked in this run; `fledge check` does it.")
+        return note("The binary was not checked in this run; the verb check does it.")
     rows = [(_mark(line.passed), line.name, line.detail) for line in proof.lines]
     return table(("", "check", "finding"), rows)
 
@@ -67,7 +78,7 @@ def timing_table(proof: Proof | None, scores: Scores) -> Markup:
         rows.append(("largest value the drone logged", f"{scores.inference_us:.1f} µs"))
     if not rows:
         return note("Nothing is known about the time of an inference in this run.")
-    return join([table(("", ""), rows, numbers=(1,)), note(_NOT_SILICON)])
+    return join([facts(rows), note(_NOT_SILICON)])
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> Markup:
@@ -108,7 +119,7 @@ def contract_tables(contract: Contract) -> tuple[Markup, ...]:
     ]
     return (
         table(head, terms, numbers=(1, 4, 5, 6)),
-        table(("", ""), list(_contract_lines(contract))),
+        facts(_contract_lines(contract)),
         details("Canonical JSON", code(contract.canonical_json())),
     )
 
