@@ -1,11 +1,13 @@
-"""Random robots, states and set-points that several kinds of test share."""
+"""Random robots, states, set-points and policies that several kinds of test share."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from fledge_sim import frames, robot
+from fledge_sim import frames, policy, robot
+from fledge_sim.contract import ActionMapping, Contract, NetworkShape, ObservationTerm, TrainingRecord
+from fledge_sim.policy import Policy
 from fledge_sim.rows import Parameter, State, parameter_rows
 from numpy.typing import NDArray
 
@@ -55,3 +57,38 @@ def _sample(seed: int, n: int, *, near_floor: bool = False, name: str = "crazyfl
 def sample_quadrotor() -> SampleQuadrotor:
     """sample_quadrotor(seed, n, near_floor=False, name="crazyflie") -> QuadrotorSample."""
     return _sample
+
+
+MakePolicy = Callable[..., Policy]
+TERMS = (
+    ObservationTerm("position_error", 3, "m", "heading", clip=1.5, scale=1.0, noise=0.001),
+    ObservationTerm("rotation", 9, "1", "heading", clip=1.0, scale=1.0, noise=0.0),
+    ObservationTerm("velocity_error", 3, "m/s", "heading", clip=4.0, scale=0.5, noise=0.002),
+    ObservationTerm("angular_velocity", 3, "rad/s", "body", clip=30.0, scale=0.1, noise=0.1),
+)
+
+
+def _policy(kind: str, hidden: tuple[int, ...], history: int = 0, seed: int = 0, gain: float = 1.0) -> Policy:
+    past = (ObservationTerm("action_history", 4 * history, "1", "actuator", clip=1.0, scale=0.5, noise=0.0),)
+    contract = Contract(
+        robot="crazyflie",
+        robot_sha256="ab" * 32,
+        device_type="Crazyflie 2.1",
+        observation=TERMS + (past if history else ()),
+        action=ActionMapping("thrust_fraction", low=0.125, high=1.0, hover=-0.25),
+        network=NetworkShape("gru" if kind == "gru" else "mlp", hidden),
+        training=TrainingRecord("none", seed, "test"),
+    )
+    generator = np.random.default_rng(seed)
+    shapes = policy.weight_shapes(contract.network, contract.observation_size)
+    weights = {
+        name: (gain * generator.uniform(-1, 1, shape) / np.sqrt(shape[-1])).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    return policy.assemble(contract, weights)
+
+
+@pytest.fixture(scope="session")
+def make_policy() -> MakePolicy:
+    """make_policy(kind, hidden, history=0, seed=0, gain=1.0) -> Policy with weights up to gain / sqrt(inputs)."""
+    return _policy

@@ -7,6 +7,8 @@ The canonical contract travels in `metadata_props`.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +140,18 @@ def _gru(graph: _Graph, policy: Policy, x: str) -> str:
 
 
 def _metadata(contract: Contract) -> dict[str, str]:
-    """The contract, and what a reader wants to see without parsing it."""
+    """The contract, and in key order what a reader wants to see without parsing it; lists are JSON."""
+    terms = contract.observation
     return {
+        "action": json.dumps(asdict(contract.action), sort_keys=True),
         "contract": contract.canonical_json(),
         "contract_sha256": contract.sha256,
         "inference_rate_hz": str(contract.inference_rate),
         "native_rate_hz": str(contract.native_rate),
-        "observation": ", ".join(f"{term.name} {term.size} [{term.unit}]" for term in contract.observation),
+        "observation_clips": json.dumps([term.clip for term in terms]),
+        "observation_names": json.dumps([term.name for term in terms]),
+        "observation_scales": json.dumps([term.scale for term in terms]),
+        "observation_sizes": json.dumps([term.size for term in terms]),
+        "observation_units": json.dumps([term.unit for term in terms]),
         "robot": contract.robot,
     }
