@@ -1,0 +1,70 @@
+"""Policies, boards and virtual drones that the hardware-in-the-loop tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cflib.crtp
+import pytest
+from cflib.crazyflie import Crazyflie
+from cflib.crazyflie.syncCrazyflie import SyncCrazyflie
+from fledge_hil.board import HostBoard, build_board
+from fledge_hil.server import BackgroundServer, ServerSettings
+from fledge_hil.virtual import Settings, VirtualCrazyflie
+from fledge_sim import robot as robots
+from fledge_sim.policy import Policy
+from fledge_train import shac
+from fledge_train.config import robust
+
+
+@pytest.fixture(scope="session")
+def trained_policy() -> Policy:
+    """A policy that flies, trained in under a second."""
+    return shac.train(robust("crazyflie", seed=1)).policy
+
+
+@pytest.fixture(scope="session")
+def board_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where boards are built."""
+    return tmp_path_factory.mktemp("virtual-boards")
+
+
+MakeDrone = Callable[..., VirtualCrazyflie]
+
+
+@pytest.fixture(scope="session")
+def make_drone(trained_policy: Policy, board_cache: Path) -> MakeDrone:
+    """make_drone(seed=0, ...) -> a drone with the trained policy on the host build of the board."""
+
+    def make(**settings: Any) -> VirtualCrazyflie:
+        robot = robots.load(trained_policy.contract.robot)
+        board = HostBoard(build_board(trained_policy, board_cache).library)
+        return VirtualCrazyflie(robot, trained_policy.contract, board, Settings(**settings))
+
+    return make
+
+
+@pytest.fixture
+def drone(make_drone: MakeDrone) -> VirtualCrazyflie:
+    """Fresh from the factory."""
+    return make_drone()
+
+
+@pytest.fixture
+def server(drone: VirtualCrazyflie) -> Iterator[BackgroundServer]:
+    """The drone behind UDP, in lockstep."""
+    cflib.crtp.init_drivers()
+    background = BackgroundServer(drone, ServerSettings(port=0))
+    with background:
+        yield background
+    assert background.failure is None
+
+
+@pytest.fixture
+def connected(server: BackgroundServer) -> Iterator[Crazyflie]:
+    """Unmodified cflib, fully connected."""
+    with SyncCrazyflie(server.server.uri, cf=Crazyflie(rw_cache=None)) as link:
+        link.wait_for_params()
+        yield link.cf
