@@ -1,4 +1,4 @@
-"""The command line: `fledge VERB [options]`. A verb's module is imported only when it is called, so start-up stays short."""
+"""The command line: `fledge VERB [options]`. A verb is imported only when it is called, so start-up stays short."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def overview() -> str:
         [
             "usage: fledge VERB [options]",
             "",
-            "Train a neural flight controller in seconds, put it on a Crazyflie's microcontroller, and prove before the",
-            "first flight that it will work.",
+            "Train a neural flight controller in seconds, put it on a Crazyflie's microcontroller, and prove",
+            "before the first flight that it will work.",
             "",
             *lines,
             "",

@@ -1,4 +1,4 @@
-"""What a person sees: progress with live figures, and short tables. All text goes through here, so that it looks alike."""
+"""What a person sees: progress with live figures, and short tables. All text goes through here and looks alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Measure a policy in simulation: survival, hover error, figure-eights, robustness to parameters and delay.
 
-The evaluation shares no text with the trainer's native code: numpy network, kernel physics, its own noise and delay. Fixed
-seeds: the same policy gives the same figures.
+The evaluation shares no text with the trainer's native code: numpy network, kernel physics, its own noise and delay.
+Fixed seeds: the same policy gives the same figures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The whole chain in one go: train, export, prove, fly on the virtual Crazyflie, report.
 
-Trains a position controller from scratch (or takes yours), exports it to C and ONNX, compiles it for the Cortex-M4F, proves
-that the image equals what was trained, starts the virtual Crazyflie with that image on an emulated processor, connects with
-the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and writes report.html.
+Trains a position controller from scratch (or takes yours), exports it to C and ONNX, compiles it for the Cortex-M4F,
+proves that the image equals what was trained, starts the virtual Crazyflie with that image on an emulated processor,
+connects with the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and writes
+report.html.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fly a policy on a virtual or real Crazyflie with the unmodified cflib, and write a report.
 
-Checks first that the drone carries exactly this policy (contract hash), is the right kind of drone, passed its self-test
-and is fit to fly; refuses otherwise. Disarms on every way out, Ctrl-C included. A real Crazyflie needs the fledge app in
-its firmware.
+Checks first that the drone carries exactly this policy (contract hash), is the right kind of drone, passed its
+self-test and is fit to fly; refuses otherwise. Disarms on every way out, Ctrl-C included. A real Crazyflie needs the
+fledge app in its firmware.
 """
 
 from __future__ import annotations

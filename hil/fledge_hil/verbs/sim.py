@@ -1,7 +1,7 @@
 """Serve a virtual Crazyflie over UDP for any cflib client.
 
 Inside: the flight code and policy as they run on the drone (by default the very Cortex-M4F image in an emulator), a
-quadrotor on a floor, a battery, noisy sensors, supervisor, log, parameters and commanders. Connect with cflib, cfclient or
+quadrotor on a floor, a battery, noisy sensors, supervisor, log, parameters and commanders. Connect with cflib or
 `fledge hil`. Ctrl-C ends it.
 """
 
@@ -45,7 +45,7 @@ class Options:
     speed: float = 0.0
     """In lockstep: at most this many device seconds per second; 0: no limit."""
     processor: Literal["emulated", "host"] = "emulated"
-    """emulated: the Cortex-M4F image, instruction by instruction. host: the same C compiled for this machine, faster."""
+    """emulated: the Cortex-M4F image, instruction by instruction. host: the same C on this machine, faster."""
     seed: int = 0
     """Of sensor noise and disturbances."""
     noise: float = 1.0

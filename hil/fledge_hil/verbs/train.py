@@ -1,7 +1,7 @@
 """Train a policy for a robot, in seconds, through the native differentiable simulator.
 
-Writes runs/NAME/policy.npz (weights and contract), config.json and metrics.json. Ctrl-C keeps the policy so far. The same
-seed gives the same weights on the same machine.
+Writes runs/NAME/policy.npz (weights and contract), config.json and metrics.json. Ctrl-C keeps the policy so far. The
+same seed gives the same weights on the same machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Options:
     """See the module's docstring."""
 
     preset: Literal["robust", "fast"] = "robust"
-    """robust: about 2 s on one core. fast: about 0.3 s, less precise. Sets the defaults of everything below `config`."""
+    """robust: about 2 s on one core. fast: about 0.3 s, less precise. Sets the defaults of what follows."""
     actor: Literal["gru", "mlp"] = "gru"
     """gru: recurrent, 16 units. mlp: dense layers over the observation and past actions."""
     name: str | None = None
