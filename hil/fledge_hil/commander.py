@@ -104,7 +104,9 @@ class Commander:
 
     def high_level(self, payload: bytes, time_ms: int, estimate: Estimate) -> bytes:
         """Port 8; the answer repeats three bytes and adds an errno."""
-        error = self._high_level(payload, time_ms / 1000, _here(estimate)) if payload else EINVAL
+        here = _here(estimate)
+        known = all(map(math.isfinite, here.position))
+        error = self._high_level(payload, time_ms / 1000, here) if payload and known else EINVAL
         return payload[:3].ljust(3, b"\0") + bytes((error,))
 
     def _high_level(self, payload: bytes, time: float, here: Sample) -> int:
@@ -169,6 +171,8 @@ class Commander:
         """Velocity set-points as a moving position target that starts where the drone is."""
         setpoint = self.setpoint
         if self._anchor is None:
+            if not all(map(math.isfinite, _here(estimate).position)):
+                return replace(setpoint, mode=SetpointMode.VELOCITY)  # nowhere to start from: hold the speed
             self._anchor, self._yaw_deg = list(estimate.position_world), math.degrees(estimate.yaw)
         velocity = setpoint.velocity_world
         if setpoint.velocity_heading is not None:

@@ -2,7 +2,7 @@
 
 A datagram socket drops what its reader does not fetch in time, so a simulation that is faster than the client's Python
 would lose log data. A client that wants full speed acknowledges device time with link echoes (see `acknowledge`); a
-real drone just echoes them. Without acknowledgements the speed stays moderate.
+real drone just echoes them. Clients that do not, such as any cflib script, go by the wall clock: so does device time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ WINDOW_MS = 200
 """Device time in flight between drone and client."""
 STALL = 0.05
 """[s] without progress, after which an acknowledgement counts as lost."""
-UNACKNOWLEDGED_SPEED = 4.0
-"""Device seconds per second for clients that only listen."""
 LATE_MS = 100
 """Backlog against the wall clock that is given up, so that a suspended machine does not fast-forward."""
 _ACKNOWLEDGE = struct.Struct("<Bd")
@@ -80,9 +78,7 @@ class Pace:
         """Device seconds per second; 0: as fast as the client digests."""
         if self._mode == "realtime" or not streaming:
             return 1.0
-        if self._acknowledged is None and self._limit <= 0:
-            return UNACKNOWLEDGED_SPEED
-        return self._limit
+        return 1.0 if self._acknowledged is None and self._limit <= 0 else self._limit
 
     def _wait_for_clock(self, device_ms: int, now: float) -> float:
         ahead = (device_ms - self._start_ms) / 1000 - (now - self._start) * self._rate

@@ -1,11 +1,13 @@
 """UDP server around the virtual Crazyflie: packets are served between ticks, one client at a time.
 
-Lockstep: device time runs as fast as the machine allows (or `speed` times the wall clock) while a client is there, so
-every client that goes by device time stamps sees the same flight. Real time: one device second per second, always.
+Lockstep: device time stands still without a client, keeps pace with the wall clock for a client that goes by it, and
+runs as fast as the machine allows for one that acknowledges device time (pace.py). Real time: one device second per
+second, always.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -37,7 +39,7 @@ class ServerSettings:
     """0 lets the system choose."""
     mode: Mode = "lockstep"
     speed: float = 0.0
-    """Lockstep: at most this many device seconds per second; 0: as fast as the client digests."""
+    """Lockstep: this many device seconds per second at most, acknowledged or not; 0: see the module's docstring."""
 
 
 class Server:
@@ -109,13 +111,14 @@ class Server:
                 datagram, sender = self._socket.recvfrom(2048)
             except BlockingIOError:
                 return
-            except OSError:
+            except ConnectionError:
                 continue  # a client went away: the refusal of an earlier answer is reported here
             self._serve_one(datagram, sender)
 
     def _serve_one(self, datagram: bytes, sender: tuple[str, int]) -> None:
         if is_null(datagram):  # a scan asks whether anybody is here; it does not take the link
-            self._socket.sendto(datagram, sender)
+            with contextlib.suppress(OSError):
+                self._socket.sendto(datagram, sender)
             return
         if sender != self._peer and not self._admit(datagram, sender):
             return
@@ -145,6 +148,8 @@ class Server:
 
 
 def _bind(settings: ServerSettings) -> socket.socket:
+    if not 0 <= settings.port <= 0xFFFF:
+        raise FledgeError(f"port {settings.port} on {settings.host} does not exist; choose one from 1 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, socket.AF_INET, socket.SOCK_DGRAM
@@ -156,7 +161,7 @@ def _bind(settings: ServerSettings) -> socket.socket:
     endpoint = socket.socket(family, kind, protocol)
     try:
         endpoint.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         endpoint.close()
         raise FledgeError(
             f"cannot serve on udp {settings.host}:{settings.port} ({error}); "
@@ -178,8 +183,7 @@ class BackgroundServer:
         try:
             self.server.serve()
         except BaseException as error:
-            self.failure = error
-            raise
+            self.failure = error  # raised where the server is left; clients see the link go silent
 
     def __enter__(self) -> str:
         self._thread.start()
@@ -189,6 +193,8 @@ class BackgroundServer:
         self.server.stop()
         self._thread.join(timeout=10)
         self.server.close()
+        if self.failure is not None:
+            raise self.failure
 
 
 def save_recording(drone: VirtualCrazyflie, path: Path) -> None:

@@ -37,7 +37,6 @@ def _each(names: str, type_name: str, read: Callable[[int], Number]) -> list[Log
 
 def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
     estimate = drone.plant.estimate
-    gravity = drone.plant.robot.gravity
     angles = "stateEstimate.roll stateEstimate.pitch stateEstimate.yaw"
     return [
         *_each("stateEstimate.x stateEstimate.y stateEstimate.z", "float", lambda i: estimate.position_world[i]),
@@ -54,13 +53,12 @@ def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
         *_each(
             "stateEstimateZ.x stateEstimateZ.y stateEstimateZ.z",
             "int16",
-            lambda i: round(1000 * estimate.position_world[i]),
+            lambda i: 1000 * estimate.position_world[i],
         ),
         *_each("kalman.stateX kalman.stateY kalman.stateZ", "float", lambda i: estimate.position_world[i]),
         *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: _CONVERGED_VARIANCE),
-        LogVariable("range.zrange", "uint16", lambda: round(1000 * max(0.0, estimate.position_world[2]))),
+        LogVariable("range.zrange", "uint16", lambda: 1000 * max(0.0, estimate.position_world[2])),
         LogVariable("baro.asl", "float", lambda: estimate.position_world[2]),
-        LogVariable("acc.gravity", "float", lambda: gravity),
     ]
 
 

@@ -30,6 +30,8 @@ from fledge_hil.variables import CONTROLLER_OUT_OF_TREE, log_variables, paramete
 
 HEIGHT_BANDWIDTH = 2.0
 """[1/s], of the height hold under an attitude set-point; critically damped."""
+BLIND_WEIGHT = 0.95
+"""[1], thrust over weight of that hold while the height is unknown: sinks slowly, as the stock controller does."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Faults:
     position_nan: bool = False
     """The estimator answers NaN for the position."""
     state_frozen: bool = False
-    """The estimator stops updating; its age grows."""
+    """The estimator stops updating: position, velocity and attitude stay, their age grows. The gyro lives on."""
 
 
 class VirtualCrazyflie:
@@ -75,7 +77,8 @@ class VirtualCrazyflie:
         self.fractions: list[float] = [0.0] * 4
         self._board = board
         self._message = BoardInput()
-        self._state_ms = 0
+        self._state_age_ms = 0
+        self._held: tuple[list[float], list[float], list[float]] | None = None
         board_output = board.tick(self._fill())
         self.output = board_output.flight
         self.self_test_passed = bool(self.output.self_test_passed)
@@ -113,9 +116,11 @@ class VirtualCrazyflie:
     # ---- packets -----------------------------------------------------------------------------------------------------
 
     def connect(self) -> None:
-        """A new client has the link: it starts without log blocks and with a locked thrust."""
+        """A new client has the link: it starts without log blocks and with a locked thrust, and is told who we are."""
         self.log.reset()
         self.commander.new_client()
+        if self.time_ms:  # else the lines of the boot still wait
+            self._boot_messages()
 
     def handle_packet(self, datagram: bytes) -> list[bytes]:
         """Answers to one datagram; anything malformed is answered with nothing or an error code."""
@@ -205,12 +210,12 @@ class VirtualCrazyflie:
     def step_ms(self) -> list[bytes]:
         """Advance device time by one tick; returns what the drone sends on its own: console lines and log data."""
         self.time_ms += 1
-        self._apply_faults()
         self.setpoint = self._levelled(self.commander.tick(self.time_ms, self.plant.estimate))
         board_output = self._board.tick(self._fill())
         self.output = board_output.flight
         self.fractions = board_output.motor_fraction[:]
         self.plant.step(self.fractions)
+        self._apply_faults()
         if self.time_ms % SUPERVISOR_PERIOD_MS == 0:
             self._supervise()
         if self.time_ms % PERIOD_MS == 0:
@@ -220,14 +225,19 @@ class VirtualCrazyflie:
         return packets
 
     def _apply_faults(self) -> None:
+        estimate = self.plant.estimate
         if not self.faults.state_frozen:
-            self._state_ms = self.time_ms
+            self._held, self._state_age_ms = None, 0
+        else:
+            self._held = self._held or (estimate.position_world, estimate.velocity_world, estimate.quaternion_xyzw)
+            estimate.position_world, estimate.velocity_world, estimate.quaternion_xyzw = self._held
+            self._state_age_ms += 1
         if self.faults.position_nan:
-            self.plant.estimate.position_world = [math.nan] * 3
+            estimate.position_world = [math.nan] * 3
 
     def _levelled(self, setpoint: Setpoint) -> Setpoint:
-        """Level attitude at the present height when the set-point is too old, as the firmware's supervisor does."""
-        if not self.supervisor.level_out:
+        """Level attitude at the height of a set-point that is too old, as the firmware's supervisor does."""
+        if not self.supervisor.level_out or setpoint.mode is SetpointMode.NONE:
             return setpoint
         height = setpoint.height if setpoint.mode is SetpointMode.ATTITUDE else setpoint.position_world[2]
         return Setpoint(SetpointMode.ATTITUDE, height=height, thrust_fraction=setpoint.thrust_fraction)
@@ -255,7 +265,7 @@ class VirtualCrazyflie:
         flight = message.flight
         flight.enable = int(bool(self._enable.value) and self._controller.value == CONTROLLER_OUT_OF_TREE)
         flight.reference = Reference.FIGURE_EIGHT if self._reference.value == 1 else Reference.COMMANDER
-        flight.state_age_ms = self.time_ms - self._state_ms
+        flight.state_age_ms = self._state_age_ms
         flight.setpoint_age_ms = self.commander.age_ms(self.time_ms)
         flight.figure_eight_period = self._figure_period.value
         flight.figure_eight_scale = self._figure_scale.value
@@ -270,7 +280,8 @@ class VirtualCrazyflie:
         x, y, _, _ = estimate.quaternion_xyzw
         upward = robot.gravity + k * k * error - 2 * k * estimate.velocity_world[2]
         thrust = robot.mass * upward / max(0.5, 1 - 2 * (x * x + y * y)) / (4 * robot.thrust_max)
-        return max(0.0, min(1.0, thrust)) if math.isfinite(thrust) else 0.0
+        blind = BLIND_WEIGHT * robot.mass * robot.gravity / (4 * robot.thrust_max)
+        return max(0.0, min(1.0, thrust)) if math.isfinite(thrust) else blind
 
     def _supervise(self) -> None:
         before = self.supervisor.state
