@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,5 +97,5 @@ def load(path: Path) -> FlightLog:
         return FlightLog(uri, device_type, firmware, contract, entries["table"], phases, console, wall, aborted)
     except FledgeError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FledgeError(f"{path} is not a flight log ({error}); fly again with `fledge hil`") from error

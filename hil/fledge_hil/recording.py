@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +73,7 @@ def load(path: Path) -> Recording:
     try:
         with np.load(path, allow_pickle=False) as archive:
             columns, table = archive["columns"], archive["table"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FledgeError(f"{path} is not a recording of the virtual Crazyflie ({error}); fly again") from error
     if tuple(columns.tolist()) != COLUMNS:
         raise FledgeError(f"{path} was recorded by another version of fledge; fly again")

@@ -35,6 +35,7 @@ _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
+    "text.parse_math": False,
     "axes.edgecolor": LINE,
     "axes.labelcolor": QUIET,
     "axes.spines.top": False,
