@@ -7,10 +7,13 @@
 struct reference {
     float position_world[3];
     float velocity_world[3];
-    float target_world[3];  /* what the commander asks for; velocity set-points move it */
-    uint32_t setpoint_mode; /* of the tick before, FLIGHT_SETPOINT_NONE to begin again at the drone's position */
-    uint32_t figure_active; /* the figure-eight was flown in the tick before */
+    float target_world[3];   /* what the commander asks for; velocity set-points move it */
+    uint32_t setpoint_mode;  /* of the tick before, FLIGHT_SETPOINT_NONE to begin again at the drone's position */
+    uint32_t figure_active;  /* the figure-eight was flown in the tick before */
+    uint32_t figure_braking; /* it was left: slowing down to stop at its centre */
     float centre_world[3];
+    float figure_period;  /* [s], of the last tick that asked for the figure */
+    float figure_scale;   /* [m], likewise */
     uint32_t figure_turn; /* phase, turn.h */
     float figure_ramp;    /* [1], share of full speed */
 };

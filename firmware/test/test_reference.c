@@ -73,20 +73,44 @@ static void test_figure_velocity(void) {
         }
 }
 
-/* Around the set-point at the moment of the switch, even if the commander moves later; afterwards back to it. */
+/* Around the set-point at the moment of the switch, even if the commander moves later. */
 static void test_figure_centre(void) {
     struct flight_input input;
     struct reference reference = started_figure(&input);
     input.setpoint_position_world[2] = 9.0f;
     for (int i = 0; i < 100; i++) reference_step(&reference, &input, 1);
     CHECK_NEAR(reference.position_world[2], 3, 0);
+}
+
+/* Left after `flown_ms`: keeps to the curve, brakes by c/(2 T) <= 1.25 of full speed per second (a little
+ * more in the last ticks, where a tick is no longer short), ends at rest at the
+ * centre within half a lap and the braking time, then follows the commander. */
+static void leave_after(float period, int flown_ms) {
+    struct flight_input input;
+    struct reference reference = started_figure(&input), before;
+    input.figure_eight_period = period;
+    for (int i = 0; i < flown_ms; i++) reference_step(&reference, &input, 1);
     input.reference = FLIGHT_REFERENCE_COMMANDER;
-    reference_step(&reference, &input, 1);
-    CHECK_NEAR(reference.position_world[2], 9, 0);
-    input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
-    reference_step(&reference, &input, 1);
-    CHECK_NEAR(reference.position_world[2], 9, 0);
-    CHECK_NEAR(reference.velocity_world[0], 0, 0);
+    input.figure_eight_period = -1.0f; /* not looked at any more */
+    int ticks = 0;
+    do {
+        before = reference;
+        reference_step(&reference, &input, 1);
+        CHECK_NEAR(reference.figure_ramp, before.figure_ramp, 2e-3);
+        for (int axis = 0; axis < 3; axis++)
+            CHECK_NEAR(reference.position_world[axis], before.position_world[axis], 1e-3 * 6.4 * 1.5 / (double)period);
+    } while (reference.figure_active && ++ticks < 20000);
+    CHECK(ticks <= 500 * (int)period + 500 + 5000);
+    for (int axis = 0; axis < 3; axis++) CHECK_NEAR(reference.position_world[axis], axis + 1, 2e-4);
+    for (int axis = 0; axis < 3; axis++) CHECK_NEAR(reference.velocity_world[axis], 0, 0);
+}
+
+static void test_figure_left(void) {
+    for (int flown_ms = 0; flown_ms < 9000; flown_ms += 137) {
+        leave_after(5.5f, flown_ms);
+        leave_after(1.0f, flown_ms);
+        leave_after(15.0f, flown_ms);
+    }
 }
 
 int main(void) {
@@ -95,5 +119,6 @@ int main(void) {
     test_figure_shape();
     test_figure_velocity();
     test_figure_centre();
+    test_figure_left();
     return check_result();
 }

@@ -24,8 +24,6 @@ TOUCH_DOWN_HEIGHT = 0.06
 """[m], where the policy hands the landing to the stock controller."""
 ARMING_SECONDS, ASK_AGAIN_SECONDS = 3.0, 0.5
 """Device time for arming, and between two requests [s]."""
-SLOW_PERIOD = 16.0
-"""[s], period at which the figure-eight is left."""
 
 
 class RefusedError(FledgeError):
@@ -156,7 +154,7 @@ class _Flight:
         home = self._position("fledge.rx", "fledge.ry", "fledge.rz")
         self._wait(plan.hover_seconds)
         if plan.laps > 0:
-            self._figure_eight(home)
+            self._figure_eight()
         self._land(home)
 
     def _hand_over(self) -> None:
@@ -169,8 +167,8 @@ class _Flight:
         if height < self.plan.height / 2:
             raise _AbortedError(f"after take-off the drone is at {height:.2f} m, not at {self.plan.height:.2f} m")
 
-    def _figure_eight(self, home: tuple[float, float, float]) -> None:
-        """Steady laps, then slow down, stop where the reference is, and fly home: no jump of the reference."""
+    def _figure_eight(self) -> None:
+        """Laps at full speed; then the drone flies on to the centre and stops there by itself."""
         plan, radio = self.plan, self.radio
         radio.set_parameter("fledge.fePeriod", plan.period)
         radio.set_parameter("fledge.feScale", plan.scale)
@@ -178,15 +176,8 @@ class _Flight:
         self._phase("figure-eight")
         self._wait(plan.figure_seconds)
         self._phase("return")
-        for share in (0.2, 0.4, 0.6, 0.8, 1.0):
-            radio.set_parameter("fledge.fePeriod", plan.period * max(1.0, SLOW_PERIOD / plan.period) ** share)
-            self._wait(0.3)
-        x, y, z = self._position("fledge.rx", "fledge.ry", "fledge.rz")
-        radio.crazyflie.high_level_commander.go_to(x, y, z, 0.0, 0.1)
-        self._wait(0.2)  # the planner has to be there before the reference is its again
         radio.set_parameter("fledge.ref", 0)
-        radio.crazyflie.high_level_commander.go_to(*home, 0.0, 2.0)
-        self._wait(3.0)
+        self._wait(plan.return_seconds)
 
     def _land(self, home: tuple[float, float, float]) -> None:
         self._phase("land")

@@ -8,8 +8,8 @@ from fledge_sim.errors import FledgeError
 
 RAMP_SECONDS = 2.0
 """[s], over which the on-board figure-eight gathers speed (firmware/flight/reference.c)."""
-RETURN_SECONDS, LANDING_SECONDS = 4.8, 1.5
-"""[s], from the end of the figure-eight to the start of the landing, and from the end of the descent to standstill."""
+LANDING_SECONDS = 1.5
+"""[s], from the end of the descent to standstill."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,14 @@ class Plan:
         return RAMP_SECONDS + self.laps * self.period
 
     @property
+    def return_seconds(self) -> float:
+        """To the next passage of the centre at which the drone can stop, and a second to settle [s]."""
+        return self.period / 2 + RAMP_SECONDS + 1.0
+
+    @property
     def seconds(self) -> float:
         """Device time of the whole plan, roughly [s]."""
-        eight = self.figure_seconds + RETURN_SECONDS if self.laps > 0 else 0.0
+        eight = self.figure_seconds + self.return_seconds if self.laps > 0 else 0.0
         return 2 * self.climb_seconds + self.settle_seconds + self.hover_seconds + eight + LANDING_SECONDS
 
     def describe(self) -> list[str]:
