@@ -1,0 +1,242 @@
+"""What can be said about an exported policy before it flies: on the very instructions that the target will run.
+
+The image holds the policy and nothing else. That its time does not depend on its input is observed here, over random,
+recurrent and edge inputs; it is not proved. Times are modelled, not measured on silicon (fledge_export.timing).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from fledge_export import package, parity, parity_inputs, timing
+from fledge_export.bare import HostPolicy, build_image, build_library
+from fledge_export.lint import lint
+from fledge_export.parity_inputs import EDGES
+from fledge_export.timing import Timing
+from fledge_sim.policy import Float32, Policy
+from rich.table import Table
+
+from fledge_hil.mcu import McuFault
+from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
+
+TIME_BUDGET = 500.0
+"""[us], half of the firmware's 1 kHz tick, for the upper bound."""
+STACK_BUDGET = 450
+"""[bytes], a quarter of the firmware's task that calls the policy."""
+ROWS = 16
+"""Random and flight-like inputs whose path is followed, each."""
+FLIPS = 8
+"""Single-bit errors that the self-test must find."""
+HOST, TARGET, ONNX = "host C", "emulated Cortex-M4F", "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the image around the policy [bytes]."""
+
+    code: int
+    constants: int
+    """Weights and golden vectors, in flash"""
+    ram: int
+    stack: int
+    """Deepest in one step"""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All that was found out about one policy."""
+
+    passed: bool
+    contract_sha256: str
+    robot: str
+    network: str
+    parameters: int
+    instructions: int
+    """Per inference."""
+    cycles: tuple[int, int, int]
+    """Lower, nominal, upper: modelled, not measured on silicon."""
+    microseconds: tuple[float, float, float]
+    """The same at 168 MHz."""
+    sizes: Sizes
+    lines: tuple[Line, ...]
+
+    def to_json(self) -> str:
+        """Readable, keys sorted."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+def check(policy: Policy, directory: Path) -> CheckReport:
+    """Export into `directory`, build there for host and target, and try everything.
+
+    Raises FledgeError if the policy cannot become C or nothing can be built; a broken promise is a failed line instead.
+    """
+    package.export(policy, directory)
+    return check_source(policy, directory)
+
+
+def check_source(policy: Policy, directory: Path) -> CheckReport:
+    """As `check`, for the policy.c and policy.h that lie in `directory` and claim to be `policy`."""
+    target = EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy)
+    host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
+    measured = _measure(target, policy)
+    sizes = _sizes(target, policy)
+    lines = (
+        *_parity(policy, host, target),
+        _guarded("self-test", partial(_self_test, host, target)),
+        _guarded("flipped bit", partial(_flipped_bit, target)),
+        _guarded("one path", partial(_one_path, target, policy)),
+        _guarded("alignment", partial(_alignment, target, policy)),
+        _lint(target.mcu.image.path),
+        _time(measured),
+        Line("stack", sizes.stack <= STACK_BUDGET, f"{sizes.stack} of {STACK_BUDGET} bytes in one step"),
+    )
+    network = policy.contract.network
+    shape = (policy.contract.observation_size, *network.hidden, 4)
+    cycles = measured.cycles
+    return CheckReport(
+        passed=all(line.passed for line in lines),
+        contract_sha256=policy.contract.sha256,
+        robot=policy.contract.robot,
+        network=f"{network.kind} {'-'.join(map(str, shape))}",
+        parameters=policy.parameter_count,
+        instructions=measured.instructions,
+        cycles=(cycles.lower, cycles.nominal, cycles.upper),
+        microseconds=measured.microseconds,
+        sizes=sizes,
+        lines=lines,
+    )
+
+
+def time_inference(policy: Policy, directory: Path) -> Timing:
+    """Modelled time of one inference; builds the image in `directory`."""
+    package.export(policy, directory)
+    return _measure(EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy), policy)
+
+
+def render(report: CheckReport) -> Table:
+    """For a terminal."""
+    title = f"{report.network}, {report.parameters} weights, for {report.robot}"
+    caption = "time is modelled at 168 MHz, not measured on silicon"
+    table = Table("check", "result", "detail", title=title, caption=caption, title_justify="left")
+    for line in report.lines:
+        table.add_row(line.name, "[green]ok[/]" if line.passed else "[bold red]FAILED[/]", line.detail)
+    sizes = report.sizes
+    table.add_row("size", "", f"code {sizes.code}, constants {sizes.constants}, RAM {sizes.ram} bytes")
+    return table
+
+
+def _guarded(name: str, test: Callable[[], tuple[bool, str]]) -> Line:
+    """A processor that stops is a failed check."""
+    try:
+        return Line(name, *test())
+    except McuFault as fault:
+        return Line(name, False, str(fault))
+
+
+def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy) -> Iterator[Line]:
+    engines = {HOST: host.step, TARGET: target.step, ONNX: parity.onnx_engine(policy)}
+    for name, engine in engines.items():
+        yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+
+
+def _agreement(policy: Policy, name: str, engine: parity.Engine) -> tuple[bool, str]:
+    table = parity.compare(policy, {name: engine})
+    failures = table.failures(*({name} - {ONNX}))
+    steps = sum(row.steps for row in table.rows)
+    exact = "every bit as the float32 specification, " if name != ONNX else ""
+    found = f"{exact}{table.max_difference(name):.1e} from float64 over {steps} steps"
+    return not failures, "; ".join(failures) or found
+
+
+def _self_test(host: HostPolicy, target: EmulatedPolicy) -> tuple[bool, str]:
+    results = {"host": host.self_test(), "target": target.self_test()}
+    failed = [f"{name} answers {result}" for name, result in results.items() if result]
+    return not failed, "; ".join(failed) or "weights and golden vectors, on host and target"
+
+
+def _flipped_bit(target: EmulatedPolicy) -> tuple[bool, str]:
+    bits = 8 * target.mcu.image.symbol(WEIGHTS).size
+    missed = []
+    for bit in np.linspace(0, bits - 1, FLIPS).astype(int).tolist():
+        target.flip(bit)
+        if not target.self_test():
+            missed.append(str(bit))
+        target.flip(bit)
+    found = f"{FLIPS} of {FLIPS} single-bit errors in the weights found by the self-test"
+    return not missed, f"the self-test passes with bit {', '.join(missed)} of the weights wrong" if missed else found
+
+
+def _inputs(policy: Policy) -> Iterator[tuple[Float32, Float32]]:
+    """Inputs and states of every kind: random, flight-like, each edge of float32 in each term and in the state."""
+    generator = np.random.default_rng(1)
+    size = policy.contract.recurrent_size
+    random, flight, edge = parity_inputs.make(policy, ROWS, 1)
+    for observation in (*random.observations, *flight.observations, *edge.observations):
+        yield observation, generator.uniform(-1, 1, size).astype(np.float32)
+    if size:
+        for value in EDGES:
+            yield random.observations[0], np.full(size, value, np.float32)
+
+
+def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
+    """Same instructions, and same loads from flash, whatever the input: observed, not proved."""
+    paths, inputs = {}, 0
+    for observation, state in _inputs(policy):
+        trace = target.trace(observation, state)
+        paths[hash((*trace.blocks, None, *trace.flash_reads))] = trace
+        inputs += 1
+    elf = target.mcu.image.path
+    counts = sorted({timing.model(elf, trace.blocks, trace.flash_reads).instructions for trace in paths.values()})
+    if len(paths) == 1:
+        return True, f"{counts[0]} instructions for each of {inputs} inputs (observed, not proved)"
+    return False, f"{inputs} inputs took {len(paths)} paths of {counts[0]} to {counts[-1]} instructions"
+
+
+def _alignment(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
+    with target.mcu.checking_alignment():
+        for observation, state in list(_inputs(policy))[:2]:
+            target.step(observation[None], state[None])
+    return True, "every access to memory is aligned to its size"
+
+
+def _lint(elf: Path) -> Line:
+    findings = [str(finding) for finding in lint(elf)]
+    clean = "no library call, double, fused product, trap, or instruction of variable time"
+    return Line("lint", not findings, "; ".join(findings[:3]) + (" ..." if len(findings) > 3 else "") or clean)
+
+
+def _measure(target: EmulatedPolicy, policy: Policy) -> Timing:
+    trace = target.trace(*next(_inputs(policy)))
+    return timing.model(target.mcu.image.path, trace.blocks, trace.flash_reads)
+
+
+def _time(measured: Timing) -> Line:
+    lower, nominal, upper = measured.microseconds
+    detail = (
+        f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper), at most {TIME_BUDGET:.0f} allowed"
+    )
+    return Line("time", upper <= TIME_BUDGET, detail)
+
+
+def _sizes(target: EmulatedPolicy, policy: Policy) -> Sizes:
+    sections = target.mcu.image.section_sizes
+    return Sizes(
+        code=sections[".text"],
+        constants=sections[".rodata"],
+        ram=sections.get(".data", 0) + sections.get(".bss", 0),
+        stack=target.stack_used(*next(_inputs(policy))),
+    )
