@@ -27,6 +27,7 @@ from fledge_sim.policy import Float32, Policy
 DATA = Path(__file__).parent / "data"
 CRAZYFLIE = ("-Os", "-std=gnu11", "-Werror", "-Wall", "-fno-math-errno", "-ffunction-sections", "-fdata-sections")
 """What matters of the firmware's own flags; its -std=gnu11 allows products to be contracted into sums."""
+CONTRACTING_CLANG = ("-O2", "-std=gnu11", "-mfma", "-ffp-contract=on")
 SHARED = ("-shared", "-fPIC")
 ZIG = (*cross_compiler("zig"), "-fno-sanitize=undefined")
 Step = Callable[[Float32, Float32], tuple[Float32, Float32]]
@@ -132,13 +133,21 @@ def test_the_crazyflies_flags_give_the_same_bits(
     assert library_answers(other, kind) == library_answers(library, kind)
 
 
-def test_without_the_pragma_contraction_is_caught_by_the_self_test(kind: str, tmp_path: Path) -> None:
+def test_clang_that_may_contract_gives_the_same_bits(kind: str, sources: Path, library: Path) -> None:
+    _require_fma()
+    other = compiled(sources, "clang.so", *ZIG, *CONTRACTING_CLANG)
+    assert library_answers(other, kind) == library_answers(library, kind)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_without_the_pragma_contraction_is_caught_by_the_self_test(kind: str, compiler: str, tmp_path: Path) -> None:
     """Shows that the flags above do contract, and that a board built wrongly refuses to fly."""
     _require_gcc_with(("-mfma",))
     write_sources(fixed_policy(kind), tmp_path)
     text = (tmp_path / "policy.c").read_text()
-    (tmp_path / "policy.c").write_text(text.replace("#pragma GCC optimize", "// "))
-    contracted = compiled(tmp_path, "contracted.so", "gcc", *CRAZYFLIE, "-mfma")
+    (tmp_path / "policy.c").write_text(text.replace("#pragma", "// "))
+    command = ("gcc", *CRAZYFLIE, "-mfma") if compiler == "gcc" else (*ZIG, *CONTRACTING_CLANG)
+    contracted = compiled(tmp_path, "contracted.so", *command)
     assert bare.HostPolicy(contracted, fixed_policy(kind)).self_test() >= 2
 
 
@@ -193,7 +202,12 @@ def test_golden_vectors_of_another_policy_fail_the_self_test(kind: str, tmp_path
 def _require_gcc_with(flags: tuple[str, ...]) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
-    if "-mfma" in flags and "fma" not in _cpu_features():
+    if "-mfma" in flags:
+        _require_fma()
+
+
+def _require_fma() -> None:
+    if "fma" not in _cpu_features():
         pytest.skip("this processor has no fused multiply-add")
 
 
