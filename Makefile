@@ -29,9 +29,13 @@ format: $(VENV)/.developer
 	$(BIN)/ruff format -q .
 	git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format -i
 
-## wheel and sdist, into dist/
+## sdist, and a wheel built from it, into dist/; tried in a fresh virtual environment
 dist: $(VENV)/.developer
+	rm -rf dist build/smoke
 	$(BIN)/python -m build
+	$(PYTHON) -m venv build/smoke
+	build/smoke/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
+	cd build/smoke && bin/fledge train --preset fast --no-evaluate --name smoke && bin/fledge check runs/smoke/policy.npz
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
