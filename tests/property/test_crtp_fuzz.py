@@ -116,7 +116,12 @@ def _numbers(setpoint: Setpoint) -> list[Number]:
     ]
 
 
-@given(st.binary(max_size=MAX_PAYLOAD))
+payloads = st.tuples(st.integers(0, 12), st.lists(number32, min_size=4, max_size=7)).map(
+    lambda made: struct.pack(f"<B{len(made[1])}f", made[0], *made[1])
+)
+
+
+@given(st.one_of(st.binary(max_size=MAX_PAYLOAD), payloads, payloads.map(lambda payload: payload[1:])))
 def test_a_setpoint_is_finite_or_refused(payload: bytes) -> None:
     for setpoint in (parse_generic(payload), parse_rpyt(payload)):
         if setpoint is not None:
