@@ -27,21 +27,21 @@ def rows_of(start: float, end: float) -> slice:
 
 
 def reference() -> np.ndarray:
-    """(1501, 3): hover at 0.7 m, from 8 s to 13 s along x, down to 0.06 m."""
+    """(1501, 3): hover at 0.7 m, from 8 s to 13 s along x, down to 0.06 m at x = 6 cm."""
     time = np.arange(1501) / 100
-    x = np.where((time > 8) & (time < 13), np.sin(2 * np.pi * (time - 8) / 5), 0.0)
+    x = np.where((time > 8) & (time < 13), np.sin(2 * np.pi * (time - 8) / 5), np.interp(time, (13, 14), (0, 0.06)))
     return np.stack([x, np.zeros(1501), np.interp(time, (1, 3, 13, 14), (0, 0.7, 0.7, 0.06))], axis=1)
 
 
 def flown_position() -> np.ndarray:
-    """Hover: 1 m off for 2 s, then (2, 1, 2) cm. Figure-eight: 1 m off for 2.5 s, then 6 and 8 cm in turns, along y."""
+    """Hover: 1 m off for 2 s, then (2, 2, 1) cm. Figure-eight: 1 m off for 2.5 s, then 6 and 8 cm in turns, along y."""
     position = reference()
     position[rows_of(3, 4.99)] += (1.0, 0, 0)
-    position[rows_of(5, 7.99)] += (0.02, 0.01, 0.02)
+    position[rows_of(5, 7.99)] += (0.02, 0.02, 0.01)
     position[rows_of(8, 10.49)] += (0, 1.0, 0)
     measured = np.arange(1050, 1301)
     position[measured, 1] += np.where(measured % 2 == 0, 0.06, 0.08)
-    position[rows_of(14, 15)] = (0.03, 0.04, 0.0)
+    position[rows_of(14, 15)] = (0.09, 0.04, 0.0)
     return position
 
 
@@ -103,11 +103,11 @@ def scores() -> Scores:
 def test_hover_counts_from_two_seconds_on(scores: Scores) -> None:
     hover = scores.hover.estimate
     assert hover is not None
-    # rows 5.00..7.99: sqrt(2^2 + 1^2 + 2^2) = 3 cm in every row; horizontally sqrt(2^2 + 1^2) = 2.236 cm
+    # rows 5.00..7.99: sqrt(2^2 + 2^2 + 1^2) = 3 cm in every row; horizontally sqrt(2^2 + 2^2) = 2.828 cm
     assert hover.rmse == pytest.approx(0.03)
     assert hover.mean == pytest.approx(0.03)
     assert hover.maximum == pytest.approx(0.03)
-    assert hover.horizontal_rmse == pytest.approx(math.sqrt(5) / 100)
+    assert hover.horizontal_rmse == pytest.approx(math.sqrt(8) / 100)
     assert (hover.samples, hover.lost) == (300, 0)
 
 
@@ -172,8 +172,8 @@ def test_counters_battery_and_time(scores: Scores) -> None:
 
 
 def test_landing_offset_is_from_the_last_reference_of_the_policy(scores: Scores) -> None:
-    # rests at (3, 4) cm, the reference was (0, 0)
-    assert scores.landing_offset == pytest.approx(0.05)
+    # rests at (9, 4) cm, the last reference was at 13.99 s, (5.94, 0) cm
+    assert scores.landing_offset == pytest.approx(math.hypot(0.09 - 0.0594, 0.04))
 
 
 def test_lost_rows_lower_the_received_share() -> None:
@@ -222,7 +222,7 @@ def test_good_flight_passes() -> None:
         (edited("misses", rows_of(9, 15), 5), "2 deadlines missed"),
         (edited("inferences", rows_of(0, 15), 7), "the policy did not run"),
         (edited("z", rows_of(6, 6.01), math.nan), "2 positions in hover are not numbers"),
-        (edited("z", rows_of(5, 8), 0.8), "hover RMSE 10.2 cm exceeds 5.0 cm"),
+        (edited("z", rows_of(5, 8), 0.8), "hover RMSE 10.4 cm exceeds 5.0 cm"),
     ],
 )
 def test_each_fault_is_a_reason(log: FlightLog, reason: str) -> None:
