@@ -19,7 +19,7 @@ from fledge_sim.policy import Policy
 
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.recording import Recording
-from fledge_hil.scores import Scores, score
+from fledge_hil.scores import FIGURE_EIGHT, HOVER, Scores, score
 from fledge_hil.verdict import Limits, Verdict, judge
 
 FORMAT = 1
@@ -71,6 +71,8 @@ class Report:
     """The command line that gave this report."""
     created: str = ""
     """Date and time."""
+    planned: tuple[str, ...] = (HOVER, FIGURE_EIGHT)
+    """Judged phases that the plan holds; one that was not flown fails the flight."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -85,7 +87,7 @@ class Findings:
 def find(report: Report) -> Findings:
     """Scores, and a verdict on flight and proof together."""
     scores = score(report.log, report.recording)
-    flight = judge(report.log, scores, report.policy.contract.sha256, report.limits)
+    flight = judge(report.log, scores, report.policy.contract.sha256, report.limits, report.planned)
     lines = report.proof.lines if report.proof is not None else ()
     failed = tuple(f"check failed: {line.name} ({line.detail})" for line in lines if not line.passed)
     return Findings(scores, Verdict(flight.reasons + failed))
@@ -119,6 +121,7 @@ def document(report: Report, findings: Findings) -> str:
         "command": report.command,
         "verdict": {"passed": findings.verdict.passed, "reasons": findings.verdict.reasons},
         "limits": report.limits,
+        "planned": report.planned,
         "scores": findings.scores,
         "flight": _flight(report.log),
         "proof": report.proof,

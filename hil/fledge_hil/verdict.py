@@ -33,9 +33,15 @@ class Verdict:
         return not self.reasons
 
 
-def judge(log: FlightLog, scores: Scores, contract_sha256: str, limits: Limits) -> Verdict:
-    """Verdict on a flight of the policy whose contract has this digest."""
-    return Verdict(tuple(_reasons(log, scores, contract_sha256, limits)))
+def judge(
+    log: FlightLog,
+    scores: Scores,
+    contract_sha256: str,
+    limits: Limits,
+    planned: tuple[str, ...] = (HOVER, FIGURE_EIGHT),
+) -> Verdict:
+    """Verdict on a flight of the policy whose contract has this digest; `planned` phases had to be flown."""
+    return Verdict(tuple(_reasons(log, scores, contract_sha256, limits, planned)))
 
 
 def agrees(reported: str, sha256: str) -> bool:
@@ -43,13 +49,23 @@ def agrees(reported: str, sha256: str) -> bool:
     return len(reported) >= 8 and sha256.startswith(reported.lower())
 
 
-def _reasons(log: FlightLog, scores: Scores, contract_sha256: str, limits: Limits) -> Iterator[str]:
+def _reasons(
+    log: FlightLog, scores: Scores, contract_sha256: str, limits: Limits, planned: tuple[str, ...]
+) -> Iterator[str]:
     if log.aborted:
         yield f"the flight ended early: {log.aborted}"
     if not agrees(log.contract_sha256, contract_sha256):
         yield f"the drone flew contract {log.contract_sha256[:8] or 'unknown'}, not {contract_sha256[:8]}"
-    yield from _phase_reasons(log, HOVER, scores.hover, limits.hover_rmse, limits)
-    yield from _phase_reasons(log, FIGURE_EIGHT, scores.figure_eight, limits.figure_eight_rmse, limits)
+    flown = {phase.name for phase in log.phases}
+    phases = (
+        (HOVER, scores.hover, limits.hover_rmse),
+        (FIGURE_EIGHT, scores.figure_eight, limits.figure_eight_rmse),
+    )
+    for name, phase, bound in phases:
+        if name in flown:
+            yield from _phase_reasons(name, phase, bound, limits)
+        elif name in planned:
+            yield f"{name} was not flown"
     for event in scores.guard_events:
         yield f"the guard took over at {event.time:.2f} s: {event.reason}"
     if scores.deadline_misses:
@@ -58,10 +74,7 @@ def _reasons(log: FlightLog, scores: Scores, contract_sha256: str, limits: Limit
         yield "the policy did not run"
 
 
-def _phase_reasons(log: FlightLog, name: str, phase: PhaseScores, bound: float, limits: Limits) -> Iterator[str]:
-    if not any(entry.name == name for entry in log.phases):
-        yield f"{name} was not flown"
-        return
+def _phase_reasons(name: str, phase: PhaseScores, bound: float, limits: Limits) -> Iterator[str]:
     tracking = phase.judged
     if tracking is None:
         yield f"{name} was too short to be measured"

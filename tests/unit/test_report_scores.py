@@ -236,6 +236,12 @@ def test_limits_are_respected_on_both_sides() -> None:
     assert [reason for reason in reasons(flight(), tight) if reason.startswith("figure-eight")]
 
 
+def test_phase_that_was_not_planned_need_not_be_flown() -> None:
+    log = dataclasses.replace(flight(), phases=(*PHASES[:3], *PHASES[4:]))
+    assert judge(log, score(log), SHA, Limits(), planned=("hover",)).reasons == ()
+    assert judge(log, score(log), SHA, Limits()).reasons == ("figure-eight was not flown",)
+
+
 def test_truth_alone_can_fail_a_flight() -> None:
     log = flight()
     truth = recorded(log)
