@@ -1,0 +1,96 @@
+"""One inference of the emitted C on this machine beside onnxruntime, same policy, same run; and the size of every file.
+
+python tests/bench/bench_export.py
+"""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from fledge_export import bare, image, package, parity
+from fledge_export.build import compile_host
+from fledge_sim import policy as policies
+from fledge_sim import robot as robots
+from fledge_sim.contract import TrainingRecord
+from fledge_sim.policy import Policy
+from fledge_train.config import ActorConfig, SensorConfig
+from fledge_train.networks import contract_of, initial_weights
+
+ACTORS = {
+    "gru-16": ActorConfig(kind="gru", hidden=(16,), history=0),
+    "mlp 146-64-64": ActorConfig(kind="mlp", hidden=(64, 64), history=32),
+}
+REPEATS = 7
+LOOP = """
+#include "policy.h"
+void many(const float *input, float *state, float *output, uint32_t count);
+void many(const float *input, float *state, float *output, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) policy_step(input, state, state, output);
+}
+"""
+
+
+def make(actor: ActorConfig) -> Policy:
+    contract = contract_of(robots.load("crazyflie"), actor, SensorConfig(), TrainingRecord("none", 0, "bench"))
+    return policies.assemble(contract, initial_weights(contract, 1.0, 0))
+
+
+def best_us(call: Callable[[], object], count: int, inferences: int = 1) -> float:
+    """Fastest of several rounds [us per inference]: other load on the machine only ever adds."""
+    rounds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        rounds.append((time.perf_counter() - start) / count / inferences * 1e6)
+    return min(rounds)
+
+
+def measure(policy: Policy, directory: Path) -> dict[str, float]:
+    """[us] per inference: the C in a loop in C, one call through ctypes, one run of onnxruntime."""
+    (directory / "loop.c").write_text(LOOP)
+    sources = [directory / "policy.c", directory / "loop.c"]
+    library = ctypes.CDLL(str(compile_host(sources, [directory], directory / "loop.so", standard="c99")))
+    library.many.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32]
+    library.policy_step.argtypes, library.policy_step.restype = [ctypes.c_void_p] * 4, None
+    observation = np.zeros((1, policy.contract.observation_size), np.float32) + np.float32(0.1)
+    state, action = np.zeros((1, max(policy.contract.recurrent_size, 1)), np.float32), np.zeros((1, 4), np.float32)
+    x, h, y = (array.ctypes.data for array in (observation, state, action))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(directory / "policy.onnx"), options, providers=["CPUExecutionProvider"])
+    feed = {"observation": observation} | ({"state": state} if policy.contract.recurrent_size else {})
+    return {
+        "C loop": best_us(lambda: library.many(x, h, y, 1000), 20, 1000),
+        "C by ctypes": best_us(lambda: library.policy_step(x, h, h, y), 2000),
+        "onnxruntime": best_us(lambda: session.run(None, feed), 2000),
+    }
+
+
+def main() -> None:
+    for name, actor in ACTORS.items():
+        policy = make(actor)
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder)
+            sizes = package.export(policy, directory).sizes
+            times = measure(policy, directory)
+            sections = image.load(bare.build_image(directory, directory / "policy.elf")).section_sizes
+            table = parity.compare(
+                policy, {"host C": parity.host_engine(policy), "onnxruntime": parity.onnx_engine(policy)}
+            )
+        print(f"{name}: {policy.parameter_count} weights")
+        for what, value in times.items():
+            print(f"  {what:<12}{value:8.2f} us  {times['onnxruntime'] / value:7.1f} times onnxruntime's rate")
+        print("  files [bytes]   ", ", ".join(f"{file} {size}" for file, size in sizes.items()))
+        print("  Cortex-M4F image [bytes]", ", ".join(f"{section} {size}" for section, size in sections.items()))
+        print("\n".join("  " + line for line in table.text().splitlines()))
+
+
+if __name__ == "__main__":
+    main()
