@@ -2,8 +2,8 @@
 
 Trains a position controller from scratch (or takes yours), exports it to C and ONNX, compiles it for the Cortex-M4F,
 proves that the image equals what was trained, starts the virtual Crazyflie with that image on an emulated processor,
-connects with the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and writes
-report.html.
+connects with the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and
+writes report.html.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from fledge_export import package
+from fledge_export.timing import CLOCK
 from fledge_sim import policy as policy_file
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import screen
+from fledge_hil import check, recording, screen
+from fledge_hil.check import CheckReport
+from fledge_hil.flight_log import FlightLog, save
 from fledge_hil.plans import Plan
+from fledge_hil.report import Proof, ProofLine, Report, write
+from fledge_hil.verbs import hil
 
 START_TIMEOUT = 30.0
 """[s] for the virtual Crazyflie to answer its first line."""
@@ -84,11 +90,9 @@ def run(options: Options) -> int:
     recording_path = folder / "truth.npz"
     recording_path.unlink(missing_ok=True)
     with watch.phase("start the virtual Crazyflie"):
-        server, uri = _start(path, recording_path, options.seed)
+        server, uri = _start(path, recording_path, options.seed, proof.microseconds[1])
     try:
         screen.say(f"flying    {uri}, unmodified cflib {importlib.metadata.version('cflib')}")
-        from fledge_hil.verbs import hil
-
         with watch.phase("connect, check, fly, land"):
             log = hil.fly_with_bar(uri, policy, options.flight)
     finally:
@@ -119,31 +123,25 @@ def _policy(options: Options, folder: Path, watch: Stopwatch) -> tuple[Path, dic
     return runs.save_run(folder, config, result, figures), dataclasses.asdict(figures)
 
 
-def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[Any, dict[str, int]]:
+def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[CheckReport, dict[str, int]]:
     """Export, compile, compare: the proof and the sizes of the emitted files."""
-    from fledge_export import package
-
-    from fledge_hil import check
-
     with watch.phase("export to C and ONNX"):
         manifest = package.export(policy, folder / "export")
     screen.say(f"exported  {', '.join(manifest.sizes)} to {folder / 'export'}")
     with watch.phase("compile and prove"), screen.bar("proving"):
-        found = check.check(policy, folder / "build")
-    proof = check.proof(found)
-    screen.say(f"proved    {sum(line.passed for line in proof.lines)} of {len(proof.lines)} checks; {_timing(proof)}")
+        proof = check.check(policy, folder / "export")
+    passed = sum(line.passed for line in proof.lines)
+    lower, nominal, upper = proof.microseconds
+    screen.say(f"proved    {passed} of {len(proof.lines)} checks on the emulated Cortex-M4F")
+    screen.say(f"timed     {proof.instructions} instructions, {lower:.0f}-{nominal:.0f}-{upper:.0f} us (modelled)")
     return proof, dict(manifest.sizes)
 
 
-def _timing(proof: Any) -> str:
-    lower, nominal, upper = proof.microseconds
-    return f"{proof.instructions} instructions, {lower:.0f}-{nominal:.0f}-{upper:.0f} us per inference (modelled)"
-
-
-def _start(policy: Path, recording: Path, seed: int) -> tuple[subprocess.Popen[str], str]:
+def _start(policy: Path, recording: Path, seed: int, inference_us: float) -> tuple[subprocess.Popen[str], str]:
     """`fledge sim` in a process of its own, and its uri."""
     command = [sys.executable, "-m", "fledge_hil.cli", "sim", str(policy), "--port", "0", "--seed", str(seed)]
-    command += ["--record", str(recording), "--cache", str(policy.parent / "build")]
+    command += ["--record", str(recording), "--cache", str(recording.parent / "build")]
+    command += ["--inference-us", f"{inference_us:.1f}"]
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -167,17 +165,12 @@ def _stop(server: subprocess.Popen[str]) -> None:
 def _report(
     policy: Policy,
     folder: Path,
-    log: Any,
-    proof: Any,
+    log: FlightLog,
+    proof: CheckReport,
     sizes: dict[str, int],
     evaluation: dict[str, Any] | None,
     watch: Stopwatch,
 ) -> int:
-    from fledge_hil import recording
-    from fledge_hil.flight_log import save
-    from fledge_hil.report import Report, write
-    from fledge_hil.verbs import hil
-
     truth = folder / "truth.npz"
     save(log, folder / "flight.npz")
     report = Report(
@@ -185,7 +178,12 @@ def _report(
         policy=policy,
         log=log,
         recording=recording.load(truth) if truth.exists() else None,
-        proof=proof,
+        proof=Proof(
+            tuple(ProofLine(line.name, line.passed, line.detail) for line in proof.lines),
+            proof.instructions,
+            proof.microseconds,
+            CLOCK,
+        ),
         evaluation=evaluation,
         wall_seconds=watch.seconds,
         sizes=sizes,
@@ -196,7 +194,8 @@ def _report(
     findings = write(folder, report)
     screen.say()
     hil.show(findings, log)
-    screen.table("wall-clock", ("phase", "s"), ((name, f"{s:.2f}") for name, s in watch.seconds.items()))
+    phases = {**watch.seconds, "all": sum(watch.seconds.values())}
+    screen.table("wall-clock", ("phase", "s"), ((name, f"{seconds:.2f}") for name, seconds in phases.items()))
     screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.npz, truth.npz)")
     return 0 if findings.verdict.passed else 1
 
@@ -205,7 +204,7 @@ def versions() -> dict[str, str]:
     """Of everything that had a part in a flight."""
     packages = ("fledge", "numpy", "onnxruntime", "cflib", "unicorn", "ziglang")
     found = {"python": platform.python_version()}
-    for package in packages:
+    for name in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
+            found[name] = importlib.metadata.version(name)
     return found

@@ -50,6 +50,8 @@ class Options:
     """Of sensor noise and disturbances."""
     noise: float = 1.0
     """Sensor noise, in units of what the policy was trained with."""
+    inference_us: float = 0.0
+    """Modelled time of one inference, as `fledge check` gives it, for the log variable fledge.inferUs."""
     record: Path | None = None
     """Write what really happened (truth at 100 Hz, .npz) to this file on exit."""
     cache: Path = Path("build/boards")
@@ -96,4 +98,5 @@ def build_drone(options: Options) -> VirtualCrazyflie:
         )
     files = build_board(policy, options.cache)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
-    return VirtualCrazyflie(robot, policy.contract, board, Settings(options.seed, noise_scale=options.noise))
+    settings = Settings(options.seed, noise_scale=options.noise, inference_us=options.inference_us)
+    return VirtualCrazyflie(robot, policy.contract, board, settings)
