@@ -35,25 +35,13 @@ LOADS = ("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrd", "vldr")
 STORES = ("str", "strb", "strh", "strd", "vstr")
 BRANCHES = ("b", "bl", "bx", "blx", "cbz", "cbnz")
 INTEGER = (
-    *("add", "adc", "addw", "sub", "sbc", "subw", "rsb", "neg", "mov", "movw", "movt", "mvn"),
-    *("and", "orr", "orn", "eor", "bic", "lsl", "lsr", "asr", "ror", "rrx", "cmp", "cmn"),
-    *("tst", "teq", "mul", "umull", "smull", "umlal", "smlal", "uxtb", "uxth", "sxtb", "sxth", "sxtb16"),
-    *("uxtb16", "uxtab", "uxtah", "sxtab", "sxtah", "ubfx", "sbfx", "bfi", "bfc", "clz", "rbit", "rev"),
-    *(
-        "rev16",
-        "revsh",
-        "smlad",
-        "smladx",
-        "smuad",
-        "smulbb",
-        "smulbt",
-        "smultb",
-        "smultt",
-        "smlabb",
-        "smlabt",
-        "smlatb",
-    ),
-    *("smlatt", "smulwb", "smulwt", "smmul", "ssat", "usat", "sel", "adr", "hint", "nop"),
+    *("add", "adc", "addw", "sub", "sbc", "subw", "rsb", "neg", "mov", "movw", "movt"),
+    *("mvn", "and", "orr", "orn", "eor", "bic", "lsl", "lsr", "asr", "ror", "rrx"),
+    *("cmp", "cmn", "tst", "teq", "mul", "umull", "smull", "umlal", "smlal", "uxtb", "uxth"),
+    *("sxtb", "sxth", "sxtb16", "uxtb16", "uxtab", "uxtah", "sxtab", "sxtah", "ubfx", "sbfx", "bfi"),
+    *("bfc", "clz", "rbit", "rev", "rev16", "revsh", "smlad", "smladx", "smuad", "smulbb", "smulbt"),
+    *("smultb", "smultt", "smlabb", "smlabt", "smlatb", "smlatt", "smulwb", "smulwt", "smmul", "ssat", "usat"),
+    *("sel", "adr", "hint", "nop"),
 )
 """One cycle each."""
 
@@ -182,7 +170,7 @@ def cycles(previous: Instruction | None, this: Instruction) -> Cycles:
         result = Cycles(1, 1, result.upper)
     if previous.name in FLOAT_ARITHMETIC and this.reads & previous.writes and not _accumulates(previous, this):
         result += Cycles(1, 1, 1)
-    if this.addresses & previous.writes and not _single_load(previous):
+    if this.addresses & previous.writes and previous.name not in (*LOADS, *STORES, *MULTIPLE):
         result += Cycles(0, 1, 1)
     return result
 
