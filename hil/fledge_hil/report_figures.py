@@ -176,7 +176,7 @@ def _over_time(figure: Figure, log: FlightLog) -> Axes:
     """Axes over device time, at the same place in every figure, with the phases as bands."""
     figure.set_layout_engine("none")
     width, height = figure.get_size_inches()
-    axes = figure.add_axes((0.6 / width, 0.45 / height, 1 - 2.0 / width, 1 - 0.7 / height))
+    axes = figure.add_axes((0.75 / width, 0.45 / height, 1 - 2.15 / width, 1 - 0.7 / height))
     _shade(axes, log)
     return axes
 
@@ -198,7 +198,7 @@ def _shade(axes: Axes, log: FlightLog) -> None:
 def _label(axes: Axes, what: str) -> None:
     axes.set_xlabel("device time [s]")
     axes.set_ylabel(what)
-    axes.yaxis.set_label_coords(-0.05, 0.5)
+    axes.yaxis.set_label_coords(-0.065, 0.5)
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 

@@ -101,7 +101,7 @@ def _inference_card(report: Report) -> Markup:
     if report.proof is None or report.proof.microseconds is None:
         return _card("One inference", "-", "not checked")
     _, nominal, upper = report.proof.microseconds
-    return _card("One inference", f"{nominal:.0f} µs", f"modelled, at most {upper:.0f} µs")
+    return _card("One inference", f"{nominal:.0f} µs", f"modelled, upper {upper:.0f} µs")
 
 
 def _chain_card(report: Report) -> Markup:

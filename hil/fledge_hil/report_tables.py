@@ -11,6 +11,10 @@ from fledge_hil.markup import Markup, code, details, element, facts, join, note,
 from fledge_hil.report import Proof
 from fledge_hil.scores import SETTLING, Scores, Tracking
 
+_EPISODES = (
+    "Errors of the episodes that survived. Episodes of hover begin displaced, tilted and moving at random, from states "
+    "that not every drone can catch; episodes of the figure-eight begin in hover."
+)
 _NOT_SILICON = "Modelled from the executed instructions, not measured on silicon."
 
 
@@ -87,7 +91,7 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> Markup:
     if not rows:
         return note("No figures that this page knows; report.json has them as they came.")
     head = ("condition", "period", "episodes survived", "mean error", "RMSE")
-    return join([table(head, rows, numbers=(1, 2, 3, 4)), note("Errors of the episodes that survived.")])
+    return join([table(head, rows, numbers=(1, 2, 3, 4)), note(_EPISODES)])
 
 
 def _evaluation_rows(name: str, entry: Any) -> Iterator[tuple[str, ...]]:
