@@ -16,7 +16,6 @@ from fledge_hil.crtp import unpack
 from fledge_hil.planner import Phase, Planner, Sample
 from fledge_hil.plant import Estimate
 from fledge_hil.setpoint import STOP, Setpoint, parse_generic, parse_rpyt
-from fledge_hil.supervisor import LEVEL_OUT_MS
 
 PLANNER_PERIOD_MS = 10
 NEVER_MS = 1 << 30
@@ -80,12 +79,7 @@ class Commander:
         if channel == 0:
             self.client(parse_generic(payload), time_ms)
         elif channel == 1 and payload[:1] == b"\0":
-            self._relax(int.from_bytes(payload[1:5], "little"), time_ms)
-
-    def _relax(self, remain_valid_ms: int, time_ms: int) -> None:
-        """Anybody may take over; without a taker the set-point counts as fresh for `remain_valid_ms` more."""
-        self.priority = min(self.priority, Priority.HIGH_LEVEL)
-        self._stamp_ms = min(self._stamp_ms, time_ms - max(0, LEVEL_OUT_MS - remain_valid_ms))
+            self.priority = min(self.priority, Priority.HIGH_LEVEL)  # without a taker the set-point ages as ever
 
     def _take(self, setpoint: Setpoint, priority: Priority, time_ms: int) -> None:
         if priority < self.priority:
