@@ -17,7 +17,8 @@ import onnx
 from fledge_sim.contract import Contract, parse
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
-from fledge_sim.policy import Float32, Policy
+from fledge_sim.policy import Policy, PolicyFileError, weight_shapes
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from fledge_export.layout import normaliser
@@ -37,7 +38,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def constant(self, name: str, value: Float32) -> str:
+    def constant(self, name: str, value: NDArray[Any]) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
@@ -45,10 +46,15 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"make_{name}", **attributes))
         return name
 
-    def dense(self, name: str, x: str, weight: Float32, bias: Float32) -> str:
-        """x W^T + b."""
-        inputs = (x, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias))
-        return self.node("Gemm", *inputs, name=name, transB=1)
+    def dense(self, policy: Policy, x: str, weight: str, bias: str, name: str) -> str:
+        """x W^T + b; weights keep their names from the policy file."""
+        constants = (self.constant(key, policy.weights[key]) for key in (weight, bias))
+        return self.node("Gemm", x, *constants, name=name, transB=1)
+
+    def split(self, x: str, sizes: str, *names: str) -> tuple[str, ...]:
+        """Columns of x apart; `sizes` names a constant."""
+        self.nodes.append(helper.make_node("Split", [x, sizes], list(names), name=f"split_{x}", axis=1))
+        return names
 
 
 def to_model(policy: Policy) -> Any:
@@ -62,7 +68,7 @@ def to_model(policy: Policy) -> Any:
     within = graph.node("Min", above, graph.constant("clip_high", clip), name="within")
     x = graph.node("Mul", within, graph.constant("scale", scale), name="normalised")
     x = _gru(graph, policy, x) if contract.network.kind == "gru" else _mlp(graph, policy, x)
-    x = graph.dense("output", x, policy.weights["output.weight"], policy.weights["output.bias"])
+    x = graph.dense(policy, x, "output.weight", "output.bias", name="output")
     graph.node("Tanh", x, name="action")
     sizes_in, sizes_out = {"observation": contract.observation_size}, {"action": 4}
     if contract.recurrent_size:
@@ -91,9 +97,20 @@ def save(policy: Policy, path: Path) -> None:
 
 
 def load_contract(path: Path) -> Contract:
-    """Contract of an exported model. Raises OnnxFileError, or ContractError if what it holds is damaged."""
+    """Contract of an exported model whose weights are the ones it was made with.
+
+    Raises:
+        OnnxFileError: no model, not one of ours, or contract and weights do not belong together.
+        ContractError: the contract is damaged.
+    """
+    return load(path).contract
+
+
+def load(path: Path) -> Policy:
+    """The policy in an exported model; raises as `load_contract`."""
     try:
         model = onnx.load(path)
+        arrays = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
     except Exception as error:  # the file system's errors, and protobuf's own classes
         raise OnnxFileError(f"{path} cannot be read as ONNX ({error}); export the policy again") from error
     properties = {entry.key: entry.value for entry in model.metadata_props}
@@ -102,41 +119,35 @@ def load_contract(path: Path) -> Contract:
     contract = parse(properties["contract"])
     if contract.sha256 != properties.get("contract_sha256"):
         raise OnnxFileError(f"{path}: the contract does not match its checksum; export the policy again")
-    return contract
+    names = weight_shapes(contract.network, contract.observation_size)
+    try:
+        return Policy(contract, {name: arrays[name] for name in names if name in arrays})
+    except PolicyFileError as error:
+        raise OnnxFileError(f"{path}: {error}; export the policy again") from error
 
 
 def _mlp(graph: _Graph, policy: Policy, x: str) -> str:
     for index in range(len(policy.contract.network.hidden)):
-        weight, bias = policy.weights[f"dense{index}.weight"], policy.weights[f"dense{index}.bias"]
-        x = graph.node("Tanh", graph.dense(f"dense{index}", x, weight, bias), name=f"hidden{index}")
+        total = graph.dense(policy, x, f"dense{index}.weight", f"dense{index}.bias", name=f"dense{index}")
+        x = graph.node("Tanh", total, name=f"hidden{index}")
     return x
 
 
 def _gru(graph: _Graph, policy: Policy, x: str) -> str:
     """As in fledge_sim.policy: gates reset, update, candidate; h' = (1 - z) c + z h = c + z (h - c)."""
-    parts = {"input": x, "hidden": "state"}
-    rows = {"reset": 0, "update": 1, "candidate": 2}
     hidden = policy.contract.network.hidden[0]
-    sums = {
-        (gate, part): graph.dense(
-            f"{gate}_from_{part}",
-            source,
-            policy.weights[f"gru.weight_{part}"][row * hidden : (row + 1) * hidden],
-            policy.weights[f"gru.bias_{part}"][row * hidden : (row + 1) * hidden],
-        )
-        for gate, row in rows.items()
-        for part, source in parts.items()
-    }
-    gates = {}
-    for gate in ("reset", "update"):
-        total = graph.node("Add", sums[gate, "input"], sums[gate, "hidden"], name=f"{gate}_sum")
-        gates[gate] = graph.node("Sigmoid", total, name=gate)
-    kept = graph.node("Mul", gates["reset"], sums["candidate", "hidden"], name="candidate_kept")
-    total = graph.node("Add", sums["candidate", "input"], kept, name="candidate_sum")
-    candidate = graph.node("Tanh", total, name="candidate")
+    parts = graph.constant("parts", np.array([2 * hidden, hidden], np.int64))
+    halves = graph.constant("halves", np.array([hidden, hidden], np.int64))
+    from_input = graph.dense(policy, x, "gru.weight_input", "gru.bias_input", name="from_input")
+    from_state = graph.dense(policy, "state", "gru.weight_hidden", "gru.bias_hidden", name="from_state")
+    gates_input, candidate_input = graph.split(from_input, parts, "gates_from_input", "candidate_from_input")
+    gates_state, candidate_state = graph.split(from_state, parts, "gates_from_state", "candidate_from_state")
+    gates = graph.node("Sigmoid", graph.node("Add", gates_input, gates_state, name="gates_sum"), name="gates")
+    reset, update = graph.split(gates, halves, "reset", "update")
+    kept = graph.node("Mul", reset, candidate_state, name="candidate_kept")
+    candidate = graph.node("Tanh", graph.node("Add", candidate_input, kept, name="candidate_sum"), name="candidate")
     change = graph.node("Sub", "state", candidate, name="change")
-    kept = graph.node("Mul", gates["update"], change, name="change_kept")
-    return graph.node("Add", candidate, kept, name="next_state")
+    return graph.node("Add", candidate, graph.node("Mul", update, change, name="change_kept"), name="next_state")
 
 
 def _metadata(contract: Contract) -> dict[str, str]:

@@ -113,3 +113,31 @@ def test_an_edited_contract_is_refused(policy: Policy, tmp_path: Path) -> None:
 def test_a_damaged_contract_is_refused(policy: Policy, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="not JSON"):
         onnx.load_contract(tampered(policy, tmp_path / "p.onnx", "contract", lambda text: text[:-1]))
+
+
+def test_the_policy_comes_back_from_the_file(policy: Policy, tmp_path: Path) -> None:
+    onnx.save(policy, tmp_path / "policy.onnx")
+    weights = onnx.load(tmp_path / "policy.onnx").weights
+    assert {name: array.tobytes() for name, array in weights.items()} == {
+        name: array.tobytes() for name, array in policy.weights.items()
+    }
+
+
+def test_an_edited_weight_is_refused(policy: Policy, tmp_path: Path) -> None:
+    data = bytearray(onnx.to_bytes(policy))
+    weights = policy.weights["output.weight"].tobytes()
+    assert data.count(weights) == 1
+    data[data.index(weights) + 2] ^= 1
+    (tmp_path / "p.onnx").write_bytes(data)
+    with pytest.raises(onnx.OnnxFileError, match="weights do not match their checksum"):
+        onnx.load_contract(tmp_path / "p.onnx")
+
+
+def test_a_model_without_one_of_its_weights_is_refused(policy: Policy, tmp_path: Path) -> None:
+    model = onnx.to_model(policy)
+    kept = [entry for entry in model.graph.initializer if entry.name != "output.bias"]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    (tmp_path / "p.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(onnx.OnnxFileError, match=r"missing.*output\.bias"):
+        onnx.load_contract(tmp_path / "p.onnx")
