@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from fledge_sim import kernel
 from fledge_sim.contract import Contract
+from fledge_sim.randomize import Randomization, sample_parameters
 from fledge_sim.robot import Robot
 from fledge_sim.rows import FLOOR_COMPRESSION, Float32, Parameter, State, hover_state, parameter_rows
 
@@ -91,9 +92,12 @@ class Estimate:
 class Plant:
     """See the module's docstring. Same seed and same commands give the same bits."""
 
-    def __init__(self, robot: Robot, noise: SensorNoise, battery: Battery, seed: int) -> None:
+    def __init__(
+        self, robot: Robot, noise: SensorNoise, battery: Battery, seed: int, spread: Randomization | None = None
+    ) -> None:
+        """`spread`: how far this body differs from its robot file, drawn with `seed`; None: not at all."""
         self.robot, self.noise, self.battery = robot, noise, battery
-        self.parameters = parameter_rows(robot, 1)
+        self.parameters = sample_parameters(robot, spread, 1, seed) if spread else parameter_rows(robot, 1)
         self.state: Float32 = hover_state(robot, 1)
         self.state[State.ROTOR_SPEED :] = 0
         self.state[State.POSITION + 2] = robot.leg_height - FLOOR_COMPRESSION
@@ -104,7 +108,7 @@ class Plant:
         self._setpoint = np.zeros((4, 1), np.float32)
         self._random = np.random.default_rng(seed)
         self._noise: list[list[float]] = []
-        self._drag = any(robot.drag)
+        self._drag = bool(self.parameters[Parameter.DRAG : Parameter.DRAG + 3].any())
         self._volts_per_speed = battery.voltage_at_top_speed / robot.rotor_speed_max
         self._sag = (battery.voltage_full - battery.voltage_empty) / battery.flight_time * TICK
         self._lowest = robot.fraction_low * (1 - _DEAD_ZONE_TOLERANCE)

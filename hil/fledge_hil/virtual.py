@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fledge_sim import __version__
 from fledge_sim.contract import Contract, ContractError
+from fledge_sim.randomize import Randomization
 from fledge_sim.robot import Robot
 
 from fledge_hil.board import Board, BoardInput, Reference, SetpointMode
@@ -39,10 +40,12 @@ class Settings:
     """What can be chosen about a virtual drone."""
 
     seed: int = 0
-    """Of the sensor noise."""
+    """Of the sensor noise, the body and the disturbances."""
     battery: Battery = field(default_factory=Battery)
     noise_scale: float = 1.0
     """Times the noise that the policy was trained with."""
+    spread: Randomization | None = None
+    """How far its body differs from the robot file, and what pushes it; None: nominal and undisturbed."""
     inference_us: float = 0.0
     """Modelled time of one inference on the microcontroller, for the log variable [us]."""
 
@@ -68,7 +71,7 @@ class VirtualCrazyflie:
             )
         self.settings = settings or Settings()
         noise = noise_of(contract, self.settings.noise_scale)
-        self.plant = Plant(robot, noise, self.settings.battery, self.settings.seed)
+        self.plant = Plant(robot, noise, self.settings.battery, self.settings.seed, self.settings.spread)
         self.time_ms = 0
         self.faults = Faults()
         self.recorder = Recorder()

@@ -36,8 +36,9 @@ from fledge_hil.plans import Plan
 from fledge_hil.report import Proof, ProofLine, Report, write
 from fledge_hil.verbs import hil
 
-START_TIMEOUT = 30.0
-"""[s] for the virtual Crazyflie to answer its first line."""
+STOP_TIMEOUT = 30.0
+"""[s] for the virtual Crazyflie to write its recording."""
+TRUTH = "truth.npz"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,11 @@ class Options:
     actor: Literal["gru", "mlp"] = "gru"
     """Kind of network."""
     seed: int = 0
-    """Of training, sensor noise and disturbances."""
+    """Of training, and of the virtual drone's body, sensor noise and disturbances."""
+    variation: float = 0.1
+    """The virtual drone's mass, inertia and rotor lag differ from the robot file by up to this share."""
+    disturbance: float = 1.0
+    """Constant force and torque on it, in units of training's: 5 % of the weight per axis, standard deviation."""
     name: str | None = None
     """Of the run; default: fly-SEED."""
     directory: Path = Path("runs")
@@ -87,10 +92,8 @@ def run(options: Options) -> int:
     path, evaluation = _policy(options, folder, watch)
     policy = policy_file.load(path)
     proof, sizes = _prove(policy, folder, watch)
-    recording_path = folder / "truth.npz"
-    recording_path.unlink(missing_ok=True)
     with watch.phase("start the virtual Crazyflie"):
-        server, uri = _start(path, recording_path, options.seed, proof.microseconds[1])
+        server, uri = _start(path, folder, options, proof.microseconds[1])
     try:
         screen.say(f"flying    {uri}, unmodified cflib {importlib.metadata.version('cflib')}")
         with watch.phase("connect, check, fly, land"):
@@ -137,11 +140,20 @@ def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[CheckReport,
     return proof, dict(manifest.sizes)
 
 
-def _start(policy: Path, recording: Path, seed: int, inference_us: float) -> tuple[subprocess.Popen[str], str]:
+def _start(policy: Path, folder: Path, options: Options, inference_us: float) -> tuple[subprocess.Popen[str], str]:
     """`fledge sim` in a process of its own, and its uri."""
-    command = [sys.executable, "-m", "fledge_hil.cli", "sim", str(policy), "--port", "0", "--seed", str(seed)]
-    command += ["--record", str(recording), "--cache", str(recording.parent / "build")]
-    command += ["--inference-us", f"{inference_us:.1f}"]
+    flags = {
+        "port": 0,
+        "seed": options.seed,
+        "variation": options.variation,
+        "disturbance": options.disturbance,
+        "inference-us": f"{inference_us:.1f}",
+        "record": folder / TRUTH,
+        "cache": folder / "build",
+    }
+    command = [sys.executable, "-m", "fledge_hil.cli", "sim", str(policy)]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    (folder / TRUTH).unlink(missing_ok=True)
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -157,7 +169,7 @@ def _stop(server: subprocess.Popen[str]) -> None:
     """Ask it to write its recording and end."""
     server.send_signal(signal.SIGTERM)
     try:
-        server.wait(START_TIMEOUT)
+        server.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         server.kill()
 
@@ -171,7 +183,7 @@ def _report(
     evaluation: dict[str, Any] | None,
     watch: Stopwatch,
 ) -> int:
-    truth = folder / "truth.npz"
+    truth = folder / TRUTH
     save(log, folder / "flight.npz")
     report = Report(
         name=folder.name,

@@ -8,6 +8,7 @@ quadrotor on a floor, a battery, noisy sensors, supervisor, log, parameters and 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import tyro
 from fledge_sim import policy as policy_file
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
+from fledge_sim.randomize import Randomization, plus_minus
 
 from fledge_hil import screen
 from fledge_hil.board import Board, EmulatedBoard, HostBoard, build_board
@@ -47,7 +49,11 @@ class Options:
     processor: Literal["emulated", "host"] = "emulated"
     """emulated: the Cortex-M4F image, instruction by instruction. host: the same C on this machine, faster."""
     seed: int = 0
-    """Of sensor noise and disturbances."""
+    """Of body, sensor noise and disturbances."""
+    variation: float = 0.0
+    """Its mass, inertia and rotor lag differ from the robot file by up to this share; thrust by a quarter of it."""
+    disturbance: float = 0.0
+    """Constant force and torque, in units of training's: 5 % of the weight per axis, standard deviation."""
     noise: float = 1.0
     """Sensor noise, in units of what the policy was trained with."""
     inference_us: float = 0.0
@@ -60,8 +66,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until interrupted."""
-    if not options.noise >= 0 or not options.speed >= 0:
-        raise FledgeError("--noise and --speed must not be negative")
+    if not min(options.noise, options.speed, options.disturbance) >= 0 or not 0 <= options.variation <= 0.5:
+        raise FledgeError("--noise, --speed and --disturbance must not be negative, --variation lies in 0 to 0.5")
     drone = build_drone(options)
     server = Server(drone, ServerSettings(options.host, options.port, options.mode, options.speed))
     signal.signal(signal.SIGTERM, _interrupt)
@@ -98,5 +104,16 @@ def build_drone(options: Options) -> VirtualCrazyflie:
         )
     files = build_board(policy, options.cache)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
-    settings = Settings(options.seed, noise_scale=options.noise, inference_us=options.inference_us)
+    settings = Settings(
+        options.seed, noise_scale=options.noise, spread=_spread(options), inference_us=options.inference_us
+    )
     return VirtualCrazyflie(robot, policy.contract, board, settings)
+
+
+def _spread(options: Options) -> Randomization:
+    usual = plus_minus(options.variation)
+    return dataclasses.replace(
+        usual,
+        disturbance_force=options.disturbance * usual.disturbance_force,
+        disturbance_torque=options.disturbance * usual.disturbance_torque,
+    )
