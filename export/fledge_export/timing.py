@@ -30,7 +30,7 @@ LINE, WAIT_STATES = 16, 5
 INSTRUCTION_LINES, DATA_LINES = 64, 8
 DIVISIONS, PRODUCT_SUMS = ("vdiv", "vsqrt"), ("vmla", "vmls", "vfma", "vfms", "vnmla", "vnmls", "vfnma", "vfnms")
 FLOAT_ARITHMETIC = ("vadd", "vsub", "vmul", "vnmul", "vneg", "vabs", "vcvt", "vcvtr", *DIVISIONS, *PRODUCT_SUMS)
-FLOAT_MOVES = ("vmov", "vcmp", "vcmpe", "vmrs", "vmsr", "fconsts", "vsel")
+FLOAT_MOVES = ("vmov", "vcmp", "vcmpe", "vmrs", "vmsr", "fmstat", "fconsts", "vsel")
 LOADS = ("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrd", "vldr")
 STORES = ("str", "strb", "strh", "strd", "vstr")
 BRANCHES = ("b", "bl", "bx", "blx", "cbz", "cbnz")
@@ -110,6 +110,12 @@ def model(elf: Path, blocks: Sequence[tuple[int, int]], flash_reads: Sequence[tu
     waits = WAIT_STATES * data_misses
     total += TAKEN + Cycles(waits, waits, waits + WAIT_STATES * instruction_misses)  # TAKEN: the return
     return Timing(instructions, total, instruction_misses, data_misses)
+
+
+def counts(elf: Path, traces: Iterable[Sequence[tuple[int, int]]]) -> list[int]:
+    """Instructions in each trace, those of a predicated group counted whether executed or not."""
+    code = _Code(elf)
+    return [sum(len(code.instructions(block)) for block in blocks) for blocks in traces]
 
 
 def misses(lines: Iterable[int], size: int) -> int:

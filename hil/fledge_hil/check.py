@@ -199,8 +199,7 @@ def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
         trace = target.trace(observation, state)
         paths[hash((*trace.blocks, None, *trace.flash_reads))] = trace
         inputs += 1
-    elf = target.mcu.image.path
-    counts = sorted({timing.model(elf, trace.blocks, trace.flash_reads).instructions for trace in paths.values()})
+    counts = sorted(set(timing.counts(target.mcu.image.path, [trace.blocks for trace in paths.values()])))
     if len(paths) == 1:
         return True, f"{counts[0]} instructions for each of {inputs} inputs (observed, not proved)"
     return False, f"{inputs} inputs took {len(paths)} paths of {counts[0]} to {counts[-1]} instructions"
