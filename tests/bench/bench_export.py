@@ -26,7 +26,8 @@ ACTORS = {
     "gru-16": ActorConfig(kind="gru", hidden=(16,), history=0),
     "mlp 146-64-64": ActorConfig(kind="mlp", hidden=(64, 64), history=32),
 }
-REPEATS = 7
+ROUNDS = 40
+"""In turn, the fastest of each counts: other load on the machine only ever adds."""
 LOOP = """
 #include "policy.h"
 void many(const float *input, float *state, float *output, uint32_t count);
@@ -41,15 +42,12 @@ def make(actor: ActorConfig) -> Policy:
     return policies.assemble(contract, initial_weights(contract, 1.0, 0))
 
 
-def best_us(call: Callable[[], object], count: int, inferences: int = 1) -> float:
-    """Fastest of several rounds [us per inference]: other load on the machine only ever adds."""
-    rounds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        rounds.append((time.perf_counter() - start) / count / inferences * 1e6)
-    return min(rounds)
+def us_per_call(call: Callable[[], object], count: int) -> float:
+    """Processor time of one call [us]."""
+    start = time.process_time()
+    for _ in range(count):
+        call()
+    return (time.process_time() - start) / count * 1e6
 
 
 def measure(policy: Policy, directory: Path) -> dict[str, float]:
@@ -66,11 +64,15 @@ def measure(policy: Policy, directory: Path) -> dict[str, float]:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(directory / "policy.onnx"), options, providers=["CPUExecutionProvider"])
     feed = {"observation": observation} | ({"state": state} if policy.contract.recurrent_size else {})
-    return {
-        "C loop": best_us(lambda: library.many(x, h, y, 1000), 20, 1000),
-        "C by ctypes": best_us(lambda: library.policy_step(x, h, h, y), 2000),
-        "onnxruntime": best_us(lambda: session.run(None, feed), 2000),
-    }
+    rounds = [
+        {
+            "C loop": us_per_call(lambda: library.many(x, h, y, 1000), 2) / 1000,
+            "C by ctypes": us_per_call(lambda: library.policy_step(x, h, h, y), 2000),
+            "onnxruntime": us_per_call(lambda: session.run(None, feed), 1000),
+        }
+        for _ in range(ROUNDS)
+    ]
+    return {what: min(each[what] for each in rounds) for what in rounds[0]}
 
 
 def main() -> None:
