@@ -137,7 +137,8 @@ def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[CheckReport,
     lower, nominal, upper = proof.microseconds
     screen.say(f"proved    {passed} of {len(proof.lines)} checks on the emulated Cortex-M4F")
     screen.say(f"timed     {proof.instructions} instructions, {lower:.0f}-{nominal:.0f}-{upper:.0f} us (modelled)")
-    return proof, dict(manifest.sizes)
+    image = {"code in flash": proof.sizes.code, "constants in flash": proof.sizes.constants, "RAM": proof.sizes.ram}
+    return proof, {**manifest.sizes, **image}
 
 
 def _start(policy: Path, folder: Path, options: Options, inference_us: float) -> tuple[subprocess.Popen[str], str]:

@@ -6,6 +6,7 @@ same seed gives the same weights on the same machine.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ def parse(arguments: Sequence[str], prog: str) -> Options:
 
 
 def _peek(arguments: Sequence[str], flag: str, default: str) -> str:
-    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for here, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
         if here == flag:
             return following
         if here.startswith(f"{flag}="):
