@@ -197,6 +197,8 @@ def _alone(this: Instruction) -> Cycles:
         return Cycles(0, 0, 1)
     if name in ("sdiv", "udiv"):
         return Cycles(2, 2, 12)
+    if name in ("tbb", "tbh"):
+        return Cycles(2, 2, 2)
     if name in ("mla", "mls"):
         return Cycles(1, 1, 2)
     if name == "vmov" and words > 2:

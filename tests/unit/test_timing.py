@@ -27,6 +27,7 @@ FUNCTIONS = {
     "pop {r4, r5, pc}",
     "predicated": "cmp r0, r1; ite lt; movlt r0, r1; movge r0, r2; bx lr",
     "slow": "sdiv r0, r1, r2; mla r0, r1, r2, r3; strd r0, r1, [r2]; vmov r0, r1, s0, s1; vmov d0, r0, r1; bx lr",
+    "table": "movs r0, #0; tbb [pc, r0]; .short 1; bx lr",
     "unknown": "svc 0; bx lr",
     "looping": "movs r0, #3; 1: subs r0, r0, #1; bne 1b; bx lr",
 }
@@ -107,6 +108,13 @@ def test_taken_branches_cost_and_the_last_pass_does_not(elf: Path) -> None:
     assert result.instructions == 8
     assert result.cycles == Cycles(8 + 3, 8 + 6, 8 + 9 + 5)  # one line of code
     assert result.instruction_misses == 1
+
+
+def test_jump_through_a_table(elf: Path) -> None:
+    start = image.load(elf).symbol("table").address
+    result = model(elf, [(start, 6), (start + 8, 2)], [(start + 6, 1)])
+    # 1 + 2 + 1 and two refills; the index was computed right before: 1; one line of constants, one of code
+    assert result.cycles == Cycles(4 + 2 + 5, 4 + 4 + 1 + 5, 4 + 6 + 1 + 5 + 5)
 
 
 def test_constants_cost_five_cycles_per_line(elf: Path) -> None:
