@@ -19,7 +19,7 @@ class Plan:
     height: float = 0.7
     """Of hover and figure-eight [m]."""
     hover_seconds: float = 5.0
-    """How long to hover at full height [s]."""
+    """How long to hover at full height [s]; the first 2 s do not count in the figures."""
     laps: float = 2.0
     """Figure-eights at full speed; 0: none."""
     period: float = 5.5
@@ -46,6 +46,11 @@ class Plan:
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise FledgeError(f"plan: {name} is {getattr(self, name)}, it must lie in {low} to {high}")
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Names of the phases that a verdict needs."""
+        return ("hover", "figure-eight") if self.laps > 0 else ("hover",)
 
     @property
     def figure_seconds(self) -> float:

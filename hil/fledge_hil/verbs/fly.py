@@ -31,7 +31,7 @@ from fledge_sim.policy import Policy
 
 from fledge_hil import check, recording, screen
 from fledge_hil.check import CheckReport
-from fledge_hil.flight_log import FlightLog, save
+from fledge_hil.flight_log import save
 from fledge_hil.plans import Plan
 from fledge_hil.report import Proof, ProofLine, Report, write
 from fledge_hil.verbs import hil
@@ -83,28 +83,52 @@ class Stopwatch:
             self.seconds[name] = time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Chain:
+    """What every link of the chain needs to know."""
+
+    options: Options
+    folder: Path
+    """Of the run."""
+    watch: Stopwatch
+
+
 def run(options: Options) -> int:
     """The chain; 1 when the proof or the flight failed."""
     from fledge_train import runs
 
-    watch = Stopwatch()
     folder = runs.run_folder(options.directory, options.name or f"fly-{options.seed}")
-    path, evaluation = _policy(options, folder, watch)
+    chain = Chain(options, folder, Stopwatch())
+    path, evaluation = _policy(chain)
     policy = policy_file.load(path)
-    proof, sizes = _prove(policy, folder, watch)
-    with watch.phase("start the virtual Crazyflie"):
-        server, uri = _start(path, folder, options, proof.microseconds[1])
+    proof, sizes = _prove(chain, policy)
+    with chain.watch.phase("start the virtual Crazyflie"):
+        server, uri = _start(chain, path, proof.microseconds[1])
     try:
         screen.say(f"flying    {uri}, unmodified cflib {importlib.metadata.version('cflib')}")
-        with watch.phase("connect, check, fly, land"):
+        with chain.watch.phase("connect, check, fly, land"):
             log = hil.fly_with_bar(uri, policy, options.flight)
     finally:
         _stop(server)
-    return _report(policy, folder, log, proof, sizes, evaluation, watch)
+    truth = folder / TRUTH
+    return _finish(
+        chain,
+        Report(
+            name=folder.name,
+            policy=policy,
+            log=log,
+            recording=recording.load(truth) if truth.exists() else None,
+            proof=_lines(proof),
+            evaluation=evaluation,
+            sizes=sizes,
+            planned=options.flight.judged,
+        ),
+    )
 
 
-def _policy(options: Options, folder: Path, watch: Stopwatch) -> tuple[Path, dict[str, Any] | None]:
+def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
     """Path of the policy to fly, and its figures from simulation."""
+    options, watch = chain.options, chain.watch
     if options.policy is not None:
         return options.policy, None
     from fledge_train import runs
@@ -123,16 +147,17 @@ def _policy(options: Options, folder: Path, watch: Stopwatch) -> tuple[Path, dic
         f"evaluated hover {screen.centimetres(figures.hover_as_flown.error)}, "
         f"figure-eight {screen.centimetres(eight.rmse)} RMSE, {eight.survival:.0%} of {eight.period:g} s laps kept"
     )
-    return runs.save_run(folder, config, result, figures), dataclasses.asdict(figures)
+    return runs.save_run(chain.folder, config, result, figures), dataclasses.asdict(figures)
 
 
-def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[CheckReport, dict[str, int]]:
+def _prove(chain: Chain, policy: Policy) -> tuple[CheckReport, dict[str, int]]:
     """Export, compile, compare: the proof and the sizes of the emitted files."""
-    with watch.phase("export to C and ONNX"):
-        manifest = package.export(policy, folder / "export")
-    screen.say(f"exported  {', '.join(manifest.sizes)} to {folder / 'export'}")
-    with watch.phase("compile and prove"), screen.bar("proving"):
-        proof = check.check(policy, folder / "export")
+    folder = chain.folder / "export"
+    with chain.watch.phase("export to C and ONNX"):
+        manifest = package.export(policy, folder)
+    screen.say(f"exported  {', '.join(manifest.sizes)} to {folder}")
+    with chain.watch.phase("compile and prove"), screen.bar("proving"):
+        proof = check.check(policy, folder)
     passed = sum(line.passed for line in proof.lines)
     lower, nominal, upper = proof.microseconds
     screen.say(f"proved    {passed} of {len(proof.lines)} checks on the emulated Cortex-M4F")
@@ -141,8 +166,9 @@ def _prove(policy: Policy, folder: Path, watch: Stopwatch) -> tuple[CheckReport,
     return proof, {**manifest.sizes, **image}
 
 
-def _start(policy: Path, folder: Path, options: Options, inference_us: float) -> tuple[subprocess.Popen[str], str]:
+def _start(chain: Chain, policy: Path, inference_us: float) -> tuple[subprocess.Popen[str], str]:
     """`fledge sim` in a process of its own, and its uri."""
+    options, folder = chain.options, chain.folder
     flags = {
         "port": 0,
         "seed": options.seed,
@@ -175,40 +201,27 @@ def _stop(server: subprocess.Popen[str]) -> None:
         server.kill()
 
 
-def _report(
-    policy: Policy,
-    folder: Path,
-    log: FlightLog,
-    proof: CheckReport,
-    sizes: dict[str, int],
-    evaluation: dict[str, Any] | None,
-    watch: Stopwatch,
-) -> int:
-    truth = folder / TRUTH
-    save(log, folder / "flight.npz")
-    report = Report(
-        name=folder.name,
-        policy=policy,
-        log=log,
-        recording=recording.load(truth) if truth.exists() else None,
-        proof=Proof(
-            tuple(ProofLine(line.name, line.passed, line.detail) for line in proof.lines),
-            proof.instructions,
-            proof.microseconds,
-            CLOCK,
-        ),
-        evaluation=evaluation,
-        wall_seconds=watch.seconds,
-        sizes=sizes,
+def _lines(proof: CheckReport) -> Proof:
+    lines = tuple(ProofLine(line.name, line.passed, line.detail) for line in proof.lines)
+    return Proof(lines, proof.instructions, proof.microseconds, CLOCK)
+
+
+def _finish(chain: Chain, report: Report) -> int:
+    """Write the report and show the last screen."""
+    folder, seconds = chain.folder, chain.watch.seconds
+    save(report.log, folder / "flight.npz")
+    report = dataclasses.replace(
+        report,
+        wall_seconds=seconds,
         versions=versions(),
         command=" ".join(["fledge", *sys.argv[1:]]),
-        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        created=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
     findings = write(folder, report)
     screen.say()
-    hil.show(findings, log)
-    phases = {**watch.seconds, "all": sum(watch.seconds.values())}
-    screen.table("wall-clock", ("phase", "s"), ((name, f"{seconds:.2f}") for name, seconds in phases.items()))
+    hil.show(findings, report.log)
+    phases = {**seconds, "all": sum(seconds.values())}
+    screen.table("wall-clock", ("phase", "s"), ((name, f"{spent:.2f}") for name, spent in phases.items()))
     screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.npz, truth.npz)")
     return 0 if findings.verdict.passed else 1
 

@@ -55,8 +55,7 @@ def run(options: Options) -> int:
     directory = options.out or options.policy.parent / "flight"
     save(log, directory / "flight.npz")
     command = " ".join(["fledge", *sys.argv[1:]])
-    planned = ("hover", "figure-eight") if plan.laps > 0 else ("hover",)
-    report = Report(options.policy.parent.name, policy, log, command=command, planned=planned)
+    report = Report(options.policy.parent.name, policy, log, command=command, planned=plan.judged)
     findings = write(directory, report)
     show(findings, log)
     screen.say(f"report: {directory / 'report.html'}")
