@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 CONTROLLER_PID, CONTROLLER_OUT_OF_TREE = 1, 6
 ESTIMATOR_KALMAN = 2
+DECK = "bcFlow2"
+"""The one that is on."""
+DECKS = (DECK, "bcFlow", "bcZRanger2", "bcMultiranger", "bcLighthouse4", "bcDWM1000", "bcLedRing")
+"""Those that scripts ask for."""
 _CONVERGED_VARIANCE = 1e-6
 """[m^2], of a perfect estimator: below the threshold that cflib waits for."""
 
@@ -134,7 +138,7 @@ def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
         Parameter("supervisor.tmblChckEn", "uint8", 1, persistent=True, written=drone.set_tumble_check),
         Parameter("locSrv.extPosStdDev", "float", 0.01),
         Parameter("locSrv.extQuatStdDev", "float", 4.5e-3),
-        Parameter("deck.bcFlow2", "uint8", 1, read_only=True),
+        *(Parameter(f"deck.{name}", "uint8", int(name == DECK), read_only=True) for name in DECKS),
         Parameter("ring.effect", "uint8", 0, persistent=True),
         Parameter("fledge.enable", "uint8", 0),
         Parameter("fledge.ref", "uint8", 0),
