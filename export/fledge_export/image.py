@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,6 @@ def _code(section: Any, entries: Sequence[Any]) -> list[tuple[int, bytes]]:
     inside = [mark for mark in marks if start <= mark[0] < end] + [(end, "$d")]
     return [
         (address, data[address - start : following - start])
-        for (address, kind), (following, _) in zip(inside, inside[1:], strict=False)
+        for (address, kind), (following, _) in itertools.pairwise(inside)
         if kind == "$t" and following > address
     ]

@@ -69,7 +69,10 @@ def to_model(policy: Policy) -> Any:
     x = graph.node("Mul", within, graph.constant("scale", scale), name="normalised")
     x = _gru(graph, policy, x) if contract.network.kind == "gru" else _mlp(graph, policy, x)
     x = graph.dense(policy, x, "output.weight", "output.bias", name="output")
-    graph.node("Tanh", x, name="action")
+    x = graph.node("Tanh", x, name="squashed")
+    one = np.ones(1, np.float32)  # onnxruntime's tanh reaches 1.0000001
+    x = graph.node("Max", x, graph.constant("action_low", -one), name="action_above")
+    graph.node("Min", x, graph.constant("action_high", one), name="action")
     sizes_in, sizes_out = {"observation": contract.observation_size}, {"action": 4}
     if contract.recurrent_size:
         sizes_in["state"] = sizes_out["next_state"] = contract.recurrent_size

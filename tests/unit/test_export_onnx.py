@@ -141,3 +141,12 @@ def test_a_model_without_one_of_its_weights_is_refused(policy: Policy, tmp_path:
     (tmp_path / "p.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(onnx.OnnxFileError, match=r"missing.*output\.bias"):
         onnx.load_contract(tmp_path / "p.onnx")
+
+
+def test_saturated_actions_stay_within_one(make_policy: MakePolicy) -> None:
+    """onnxruntime's own tanh answers 1.0000001 far out; the graph may not."""
+    policy = make_policy("mlp", (16, 16), history=4, gain=8.0)
+    session = onnxruntime.InferenceSession(onnx.to_bytes(policy), providers=["CPUExecutionProvider"])
+    rows = np.random.default_rng(0).normal(0, 10, (2000, policy.contract.observation_size)).astype(np.float32)
+    (action,) = session.run(["action"], {"observation": rows})
+    assert np.abs(action).max() == 1.0

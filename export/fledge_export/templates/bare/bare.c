@@ -1,5 +1,5 @@
-/* bare.c: the smallest image that holds a policy, for `fledge check`: a mailbox in memory and nothing else. Start-up and
- * memory map are those of firmware/boards/cortex_m4. */
+/* bare.c: the smallest image that holds a policy, for `fledge check`: a mailbox in memory and nothing else. Start-up
+ * and memory map are those of firmware/boards/cortex_m4. */
 #include "policy.h"
 
 enum { MAILBOX_STATE = POLICY_STATE_SIZE > 0 ? POLICY_STATE_SIZE : 1 };
