@@ -153,6 +153,8 @@ class VirtualCrazyflie:
         elif port == Port.COMMANDER_GENERIC:
             self.commander.generic(channel, payload, self.time_ms)
         elif port == Port.HIGH_LEVEL and self._high_level.value:
+            if not self.supervisor.armed:
+                self.say("SUP: not armed, high-level command ignored\n")
             answer = self.commander.high_level(payload, self.time_ms, self.plant.estimate)
             return [packet(Port.HIGH_LEVEL, channel, answer)]
         elif port == Port.LOCALIZATION and channel == 1 and payload[:1] in (b"\3", b"\4"):

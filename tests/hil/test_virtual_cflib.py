@@ -91,7 +91,7 @@ def test_localization_is_accepted_and_its_emergency_stop_works(served: Crazyflie
     served.extpos.send_extpos(1.0, 2.0, 3.0)
     served.loc.send_extpose([0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0])
     assert drone.supervisor.armed
-    with pytest.warns(DeprecationWarning):  # old scripts call it
+    with pytest.warns(DeprecationWarning, match="emergency_stop"):  # old scripts call it
         served.loc.send_emergency_stop()
     until(lambda: drone.supervisor.state is State.LOCKED)
 

@@ -151,6 +151,15 @@ def test_commands_that_arrive_during_a_nan_do_not_keep_it(drone: VirtualCrazyfli
     assert drone.plant.truth[2] == pytest.approx(HEIGHT, abs=0.1)
 
 
+def test_a_take_off_without_arming_is_ignored_and_told(drone: VirtualCrazyflie) -> None:
+    run(drone, 0.1)
+    send(drone, Port.HIGH_LEVEL, 0, struct.pack("<BBff?f", 7, 0, HEIGHT, 0, True, 2.0))
+    assert b"not armed" in run(drone, 0.1)
+    assert send(drone, Port.SUPERVISOR, 1, b"\1\1")[0][3]
+    run(drone, 1.0)
+    assert not any(drone.fractions)  # an old command does not wait for the motors
+
+
 def test_a_stop_setpoint_on_the_ground_leaves_the_motors_off(drone: VirtualCrazyflie) -> None:
     """As cflib's MotionCommander ends: down, stop, notify; then nothing more is sent."""
     take_off(drone, policy=False)
