@@ -26,6 +26,11 @@ CALLABLE uint32_t load(uint32_t address) { return *(volatile uint32_t *)address;
 CALLABLE void store(uint32_t address) { *(volatile uint32_t *)address = 1; }
 CALLABLE uint32_t load_unchecked(uint32_t address) { return *(volatile uint16_t *)address; }
 CALLABLE void jump(uint32_t address) { ((void (*)(void))address)(); }
+CALLABLE uint32_t load_deep(uint32_t address) {
+    volatile uint32_t local[8];
+    for (uint32_t i = 0; i < 8; i++) local[i] = load(address + i);
+    return local[address & 7];
+}
 CALLABLE void spin(void) { for (;;) counter++; }
 CALLABLE void wait(void) { __asm__ volatile("wfi"); }
 CALLABLE void supervisor(void) { __asm__ volatile("svc 0"); }
@@ -168,6 +173,13 @@ def test_stack_grows_with_the_depth_of_calls(mcu: Mcu) -> None:
     assert frame >= 32  # eight words of local variables
     assert used[3] - used[2] == frame
     assert mcu.stack_used("weigh", 1, 2, 3, 4) < frame
+
+
+def test_stack_is_whole_again_after_a_fault(mcu: Mcu) -> None:
+    before = mcu.stack_used("recurse", 2)
+    with pytest.raises(McuFault):
+        mcu.call("load_deep", 0)
+    assert mcu.stack_used("recurse", 2) == before
 
 
 def test_missing_symbol_is_named(mcu: Mcu, elf: Path) -> None:
