@@ -17,7 +17,7 @@ VERBS: Mapping[str, str] = {
     "train": "train a policy for a robot; writes runs/NAME/policy.npz",
     "eval": "measure a policy in simulation: survival, hover, figure-eights, robustness",
     "export": "turn a policy into C for a microcontroller, and into ONNX",
-    "check": "prove an exported policy: parity, self-test, instruction count, modelled time",
+    "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
     "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",
 }

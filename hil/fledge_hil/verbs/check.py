@@ -1,8 +1,8 @@
-"""Prove an exported policy before it flies.
+"""Check an exported policy on the very instructions that will run, before it flies.
 
 Exports to C, compiles for this machine and for the Cortex-M4F, and compares: numpy, onnxruntime, host C and the
-emulated processor over random, recurrent and edge inputs; self-test; flipped weight bits; one path for every input;
-alignment; stack; symbol lint; instruction count and modelled time. Exit code 1 when a line fails.
+emulated processor over random, recurrent and edge inputs; self-test; flipped weight bits; one path over all of them
+(observed, not proved); alignment; stack; symbol lint; instruction count and modelled time. Exit code 1 when a line fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(options: Options) -> int:
     """Check and print; check.json beside the export holds the same."""
     policy = policy_file.load(options.policy)
     directory = options.directory or options.policy.parent / "export"
-    with screen.bar("proving"):
+    with screen.bar("checking"):
         report = check.check(policy, directory)
     write_atomically(directory / "check.json", report.to_json())
     Console(highlight=False).print(check.render(report))

@@ -1,7 +1,7 @@
-"""The whole chain in one go: train, export, prove, fly on the virtual Crazyflie, report.
+"""The whole chain in one go: train, export, check, fly on the virtual Crazyflie, report.
 
 Trains a position controller from scratch (or takes yours), exports it to C and ONNX, compiles it for the Cortex-M4F,
-proves that the image equals what was trained, starts the virtual Crazyflie with that image on an emulated processor,
+checks that the image computes what was trained, starts the virtual Crazyflie with that image on an emulated processor,
 connects with the unmodified cflib over UDP, checks the contract, takes off, hovers, flies a figure-eight, lands, and
 writes report.html.
 """
@@ -156,11 +156,11 @@ def _prove(chain: Chain, policy: Policy) -> tuple[CheckReport, dict[str, int]]:
     with chain.watch.phase("export to C and ONNX"):
         manifest = package.export(policy, folder)
     screen.say(f"exported  {', '.join(manifest.sizes)} to {folder}")
-    with chain.watch.phase("compile and prove"), screen.bar("proving"):
+    with chain.watch.phase("compile and check"), screen.bar("checking"):
         proof = check.check(policy, folder)
     passed = sum(line.passed for line in proof.lines)
     lower, nominal, upper = proof.microseconds
-    screen.say(f"proved    {passed} of {len(proof.lines)} checks on the emulated Cortex-M4F")
+    screen.say(f"checked   {passed} of {len(proof.lines)} passed on the emulated Cortex-M4F")
     screen.say(f"timed     {proof.instructions} instructions, {lower:.0f}-{nominal:.0f}-{upper:.0f} us (modelled)")
     image = {"code in flash": proof.sizes.code, "constants in flash": proof.sizes.constants, "RAM": proof.sizes.ram}
     return proof, {**manifest.sizes, **image}
