@@ -2,7 +2,7 @@
 
 Exports to C, compiles for this machine and for the Cortex-M4F, and compares: numpy, onnxruntime, host C and the
 emulated processor over random, recurrent and edge inputs; self-test; flipped weight bits; one path over all of them
-(observed, not proved); alignment; stack; symbol lint; instruction count and modelled time. Exit code 1 when a line fails.
+(observed, not proved); alignment; stack; symbol lint; instruction count and modelled time. Exit code 1 if one fails.
 """
 
 from __future__ import annotations
