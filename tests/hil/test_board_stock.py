@@ -28,6 +28,7 @@ class Rig:
 
     def __init__(self, robot: Robot, library: Path, *, floor: bool = True) -> None:
         self.robot, self.floor = robot, floor
+        self.velocity_known = True
         self.board = HostBoard(library)
         self.message = BoardInput(motors_allowed=1)
         self.parameters = kernel.parameter_rows(robot, 1).copy()
@@ -61,6 +62,8 @@ class Rig:
         flight.time_ms += 1
         flight.position_world[:] = (x[0:3] + 0.002 * noise[0:3]).tolist()
         flight.velocity_world[:] = (x[7:10] + 0.01 * noise[3:6]).tolist()
+        if not self.velocity_known:
+            flight.velocity_world[0] = math.nan
         flight.quaternion_xyzw[:] = (i, j, k, w)
         flight.gyro_deg_s[:] = (np.degrees(x[10:13]) + 2 * noise[6:9]).tolist()
 
@@ -169,13 +172,23 @@ def test_velocity_and_attitude_setpoints(make_rig: MakeRig) -> None:
 
 
 def test_a_lost_position_means_level_and_down(make_rig: MakeRig) -> None:
-    """With position unknown it keeps level and sinks; it does not stop the motors or drift away."""
+    """With the set-point unknown it goes straight down at 0.3 m/s; it does not stop the motors or drift away."""
     rig = make_rig("crazyflie", floor=False)
     rig.go_to(3, 0, 0)
     rig.message.flight.setpoint_position_world[0] = math.nan
+    trace = rig.run(3)
+    assert tilt_deg(trace).max() < 1
+    assert trace[-1, 9] == pytest.approx(-0.3, abs=0.03)
+
+
+def test_a_lost_velocity_means_level_and_sink(make_rig: MakeRig) -> None:
+    """Blind: thrust of 0.95 weights, so 0.05 g down, 1 m/s after 2 s."""
+    rig = make_rig("crazyflie", floor=False)
+    rig.go_to(3, 0, 0)
+    rig.velocity_known = False
     trace = rig.run(2)
     assert tilt_deg(trace).max() < 1
-    assert -2 < trace[-1, 9] < -0.2
+    assert trace[-1, 9] == pytest.approx(-0.05 * 9.81 * 2, abs=0.15)
 
 
 def test_nothing_reaches_motors_that_are_not_allowed(make_rig: MakeRig) -> None:

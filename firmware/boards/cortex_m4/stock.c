@@ -25,7 +25,8 @@
 #define YAW_RATE_MAX 2.0f            /* [rad/s] */
 #define LAG_LEAD 3.0f                /* [1]: the rotors' lag appears 1 + LAG_LEAD times shorter */
 #define TRIM_LEARNING 2.0f           /* [1/s], how fast the trim follows the policy's thrust */
-#define BLIND_WEIGHT 0.95f           /* [1], thrust over weight while position is unknown: sinks slowly */
+#define DESCENT_SPEED 0.3f           /* [m/s], down and no other way while only the velocity is known */
+#define BLIND_WEIGHT 0.95f           /* [1], thrust over weight while not even that is: sinks slowly */
 #define RADIANS_PER_DEGREE 0.017453292519943295f
 
 void stock_init(struct stock *stock) {
@@ -49,22 +50,33 @@ struct demand {
     float yaw_rate;                  /* [rad/s] */
 };
 
-/* Position error and velocity set-point -> acceleration beyond gravity, integrals held where the demand saturates. */
-static void accelerate(struct stock *stock, const struct flight_input *input, float acceleration_world[3]) {
+/* A place to go to (or none: zero) and a velocity -> acceleration beyond gravity, integrals held where the demand
+ * saturates. */
+static void accelerate(struct stock *stock, const float velocity_world[3], const float away_world[3],
+                       const float wanted_velocity_world[3], float acceleration_world[3]) {
     const float low[3] = {-ACCELERATION_HORIZONTAL, -ACCELERATION_HORIZONTAL, -ACCELERATION_DOWN};
     const float high[3] = {ACCELERATION_HORIZONTAL, ACCELERATION_HORIZONTAL, ACCELERATION_UP};
-    const uint32_t follow = input->setpoint_mode == FLIGHT_SETPOINT_POSITION;
     for (int i = 0; i < 3; i++) {
-        const float away = follow ? input->setpoint_position_world[i] - input->position_world[i] : 0.0f;
-        const float approach = clip(POSITION_BANDWIDTH * away, -SPEED_MAX, SPEED_MAX);
-        const float velocity = approach + input->setpoint_velocity_world[i];
-        const float error = velocity - input->velocity_world[i];
+        const float approach = clip(POSITION_BANDWIDTH * away_world[i], -SPEED_MAX, SPEED_MAX);
+        const float error = approach + wanted_velocity_world[i] - velocity_world[i];
         float *trim = &stock->acceleration_trim_world[i];
         const float wanted = VELOCITY_BANDWIDTH * error + *trim;
         acceleration_world[i] = clip(wanted, low[i], high[i]);
         if (wanted >= low[i] && wanted <= high[i])
             *trim = clip(*trim + VELOCITY_INTEGRAL * TICK * error, -TRIM_MAX, TRIM_MAX);
     }
+}
+
+/* Set-point -> acceleration; while position or set-point is unknown, brake and go down. */
+static void follow(struct stock *stock, const struct flight_input *input, float acceleration_world[3]) {
+    static const float descend_world[3] = {0.0f, 0.0f, -DESCENT_SPEED};
+    float away_world[3] = {0.0f, 0.0f, 0.0f};
+    const uint32_t known = are_finite(input->position_world, 3) && are_finite(input->setpoint_position_world, 3) &&
+                           are_finite(input->setpoint_velocity_world, 3);
+    if (known && input->setpoint_mode == FLIGHT_SETPOINT_POSITION)
+        for (int i = 0; i < 3; i++) away_world[i] = input->setpoint_position_world[i] - input->position_world[i];
+    accelerate(stock, input->velocity_world, away_world, known ? input->setpoint_velocity_world : descend_world,
+               acceleration_world);
 }
 
 /* f = m (a + g); only its part along the body's z axis can be had now. */
@@ -95,11 +107,6 @@ static float yaw_error(struct heading heading, float yaw_deg) {
     return cosine >= 0.0f ? sine : (sine >= 0.0f ? 1.0f : -1.0f);
 }
 
-static uint32_t position_known(const struct flight_input *input) {
-    return are_finite(input->position_world, 3) && are_finite(input->velocity_world, 3) &&
-           are_finite(input->setpoint_position_world, 3) && are_finite(input->setpoint_velocity_world, 3);
-}
-
 static void choose_demand(struct stock *stock, const struct board_input *input, const float rotation[9],
                           struct demand *demand) {
     static const float level_deg[2] = {0.0f, 0.0f};
@@ -110,9 +117,9 @@ static void choose_demand(struct stock *stock, const struct board_input *input, 
     if (mode == FLIGHT_SETPOINT_ATTITUDE) {
         demand_from_attitude(input->setpoint_attitude_deg, heading, demand);
         demand->collective = 4.0f * ROBOT_THRUST_MAX * clip(input->setpoint_thrust_fraction, 0.0f, 1.0f);
-    } else if (position_known(&input->flight)) {
+    } else if (are_finite(input->flight.velocity_world, 3)) {
         float acceleration_world[3];
-        accelerate(stock, &input->flight, acceleration_world);
+        follow(stock, &input->flight, acceleration_world);
         demand_from_acceleration(acceleration_world, rotation, demand);
     } else {
         demand_from_attitude(level_deg, heading, demand);
