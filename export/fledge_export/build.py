@@ -38,6 +38,7 @@ TIMEOUT = 300
 """[s] for one compilation; the first one of zig on a machine fills its cache."""
 
 CrossCompiler = Literal["zig", "gcc"]
+ARM_GCC = "arm-none-eabi-gcc"
 
 
 class BuildError(FledgeError):
@@ -98,9 +99,9 @@ def host_compiler() -> tuple[str, ...]:
 def cross_compiler(compiler: CrossCompiler) -> tuple[str, ...]:
     """Command of a compiler that can target the Cortex-M4F. Raises BuildError if it is not installed."""
     if compiler == "gcc":
-        if path := shutil.which("arm-none-eabi-gcc"):
+        if path := shutil.which(ARM_GCC):
             return (path,)
-        raise BuildError("arm-none-eabi-gcc is not installed; install it, or build with compiler 'zig'")
+        raise BuildError(f"{ARM_GCC} is not installed; install it, or build with compiler 'zig'")
     if importlib.util.find_spec("ziglang") is None:
         raise BuildError("no C compiler found; `pip install ziglang` brings one")
     return (sys.executable, "-m", "ziglang", "cc")

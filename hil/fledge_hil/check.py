@@ -7,6 +7,7 @@ recurrent and edge inputs; it is not proved. Times are modelled, not measured on
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from fledge_export import package, parity, parity_inputs, timing
 from fledge_export.bare import HostPolicy, build_image, build_library
+from fledge_export.build import ARM_GCC
 from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
 from fledge_export.timing import Timing
@@ -96,6 +98,7 @@ def check_source(policy: Policy, directory: Path) -> CheckReport:
     sizes = _sizes(target, policy)
     lines = (
         *_parity(policy, host, target),
+        *_second_opinion(policy, directory),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
         _guarded("one path", partial(_one_path, target, policy)),
@@ -151,6 +154,13 @@ def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy) -> Iterato
     engines = {HOST: host.step, TARGET: target.step, ONNX: parity.onnx_engine(policy)}
     for name, engine in engines.items():
         yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+
+
+def _second_opinion(policy: Policy, directory: Path) -> Iterator[Line]:
+    """The same source by the other cross-compiler, where it is installed: another binary, the same bits."""
+    if shutil.which(ARM_GCC):
+        image = build_image(directory, directory / "bare-gcc.elf", "gcc")
+        yield _guarded(f"parity: {ARM_GCC}", partial(_agreement, policy, ARM_GCC, EmulatedPolicy(image, policy).step))
 
 
 def _agreement(policy: Policy, name: str, engine: parity.Engine) -> tuple[bool, str]:
