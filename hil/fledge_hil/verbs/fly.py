@@ -139,6 +139,9 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
     config = train.PRESETS[options.preset](options.robot, options.actor, options.seed)
     with watch.phase("train"):
         result = train.train_with_bar(config)
+    if result.interrupted:
+        screen.say(f"the policy so far: {runs.save_run(chain.folder, config, result)}")
+        raise KeyboardInterrupt
     screen.say(f"trained   {result.policy.parameter_count} weights in {result.seconds:.2f} s")
     with watch.phase("evaluate in simulation"), screen.bar("evaluating"):
         figures = evaluation.measure(result.policy)

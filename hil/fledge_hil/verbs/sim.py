@@ -105,7 +105,11 @@ def build_drone(options: Options) -> VirtualCrazyflie:
     files = build_board(policy, options.cache)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
     settings = Settings(
-        options.seed, noise_scale=options.noise, spread=_spread(options), inference_us=options.inference_us
+        options.seed,
+        noise_scale=options.noise,
+        spread=_spread(options),
+        record=options.record is not None,
+        inference_us=options.inference_us,
     )
     return VirtualCrazyflie(robot, policy.contract, board, settings)
 
