@@ -1,8 +1,4 @@
-"""Puts the simulator's recording on the clock of a flight log.
-
-The log may count from arming, the recording counts from boot. Both hold the drone's estimate of its position, so the
-right shift is the one at which the two tracks lie on each other.
-"""
+"""Puts the simulator's recording on the clock of a flight log, and makes sure that both are of the same flight."""
 
 from __future__ import annotations
 
@@ -13,49 +9,24 @@ from fledge_hil.flight_log import FlightLog
 from fledge_hil.recording import PERIOD_MS, Recording
 
 LARGEST_DIFFERENCE = 0.05
-"""[m], root mean square; above, the recording is of another flight."""
+"""[m], root mean square between both records of the drone's estimate; above, the recording is of another flight."""
 _PERIOD = PERIOD_MS * 1e-3
 
 
 def recording_time(log: FlightLog, recording: Recording) -> NDArray[np.float64] | None:
-    """Time of each row of the recording on the log's clock [s]; None when it is not of the same flight."""
-    track = _track(log)
+    """Time of each row of the recording on the log's clock [s]; None when it is not of the whole of the same flight."""
+    time: NDArray[np.float64] = recording["time"].astype(np.float64) - log.origin
+    flown = np.zeros(len(log.table), bool)
+    for phase in log.phases:
+        flown |= log.during(phase.name)
+    flown &= np.isfinite(log.column("time", "x", "y", "z")).all(axis=1)
+    if not flown.any() or not len(time):
+        return None
+    logged, position = log.column("time")[flown, 0], log.column("x", "y", "z")[flown]
+    if logged[0] < time[0] - _PERIOD or logged[-1] > time[-1] + _PERIOD:
+        return None
     estimate = recording.columns("estimate_x", "estimate_y", "estimate_z").astype(np.float64)
     estimate = np.where(np.isfinite(estimate), estimate, 0.0)
-    if track is None or len(estimate) < len(track[1]):
-        return None
-    start, positions = track
-    shift, difference = _best_shift(estimate, positions)
-    if difference > LARGEST_DIFFERENCE:
-        return None
-    time: NDArray[np.float64] = recording["time"].astype(np.float64)
-    time += start - time[shift]
-    return time
-
-
-def _track(log: FlightLog) -> tuple[float, NDArray[np.float64]] | None:
-    """Start [s] and positions (n, 3) [m] of the log between arming and its end, at the recording's period."""
-    inside = np.zeros(len(log.table), bool)
-    for phase in log.phases:
-        inside |= log.during(phase.name)
-    good = inside & np.isfinite(log.column("time", "x", "y", "z")).all(axis=1)
-    if good.sum() < 2:
-        return None
-    time, position = log.column("time")[good, 0], log.column("x", "y", "z")[good]
-    grid = np.arange(time[0], time[-1], _PERIOD)
-    return float(time[0]), np.stack([np.interp(grid, time, axis) for axis in position.T], axis=1)
-
-
-def _best_shift(long: NDArray[np.float64], short: NDArray[np.float64]) -> tuple[int, float]:
-    """Row of `long` at which `short` fits best, and the root mean square distance there.
-
-    sum |long[k + i] - short[i]|^2 = sum |long[k + i]|^2 - 2 sum long[k + i] . short[i] + sum |short[i]|^2
-    """
-    rows = len(short)
-    size = len(long) + rows
-    spectrum = np.fft.rfft(long, size, axis=0) * np.conj(np.fft.rfft(short, size, axis=0))
-    product = np.fft.irfft(spectrum, size, axis=0).sum(axis=1)[: len(long) - rows + 1]
-    power = np.concatenate([[0.0], np.cumsum((long**2).sum(axis=1))])
-    square = power[rows:] - power[:-rows] - 2 * product + (short**2).sum()
-    shift = int(square.argmin())
-    return shift, float(np.sqrt(max(0.0, square[shift]) / rows))
+    recorded = np.stack([np.interp(logged, time, axis) for axis in estimate.T], axis=1)
+    difference = np.sqrt(np.mean(np.sum((recorded - position) ** 2, axis=1)))
+    return time if difference <= LARGEST_DIFFERENCE else None

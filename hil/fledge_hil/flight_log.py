@@ -47,6 +47,8 @@ class FlightLog:
     """Wall-clock from arming to disarming."""
     aborted: str = ""
     """Why the flight ended early; empty after a complete flight."""
+    origin: float = 0.0
+    """Device time at time 0 of table and phases [s]."""
 
     def column(self, *names: str) -> NDArray[np.float64]:
         """(rows, len(names))."""
@@ -79,6 +81,7 @@ def save(log: FlightLog, path: Path) -> None:
         texts=np.array([log.uri, log.device_type, log.firmware, log.contract_sha256, log.aborted]),
         console=np.array(log.console),
         wall_seconds=np.array(log.wall_seconds),
+        origin=np.array(log.origin),
     )
     write_atomically(path, buffer.getvalue())
 
@@ -94,7 +97,8 @@ def load(path: Path) -> FlightLog:
         names, times = entries["phase_names"].tolist(), entries["phase_times"].tolist()
         phases = tuple(Phase(name, start, end) for name, (start, end) in zip(names, times, strict=True))
         console, wall = tuple(entries["console"].tolist()), float(entries["wall_seconds"])
-        return FlightLog(uri, device_type, firmware, contract, entries["table"], phases, console, wall, aborted)
+        origin = float(entries["origin"])
+        return FlightLog(uri, device_type, firmware, contract, entries["table"], phases, console, wall, aborted, origin)
     except FledgeError:
         raise
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

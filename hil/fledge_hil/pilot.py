@@ -285,4 +285,5 @@ class _Flight:
             tuple(self.radio.console),
             wall_seconds,
             aborted,
+            self._armed_at,
         )

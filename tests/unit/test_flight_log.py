@@ -12,7 +12,7 @@ from fledge_sim.errors import FledgeError
 TABLE = np.arange(5 * len(COLUMNS), dtype=float).reshape(5, len(COLUMNS))
 TABLE[:, 0] = (0.0, 1.0, 2.0, 3.0, 4.0)
 PHASES = (Phase("hover", 0.0, 2.0), Phase("land", 2.5, 4.0))
-LOG = FlightLog("udp://a", "Crazyflie 2.1", "fledge 1", "ab" * 32, TABLE, PHASES, ("one", "zwei ü"), 1.5, "")
+LOG = FlightLog("udp://a", "Crazyflie 2.1", "fledge 1", "ab" * 32, TABLE, PHASES, ("one", "zwei ü"), 1.5, "", 3.5)
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def flight(**columns: Any) -> FlightLog:
     }
     for name, value in values.items():
         table[:, COLUMNS.index(name)] = value
-    return FlightLog("udp://1.2.3.4:5", "Crazyflie 2.1", "fledge 0", SHA, table, PHASES, ("hello",), 5.0)
+    return FlightLog("udp://1.2.3.4:5", "Crazyflie 2.1", "fledge 0", SHA, table, PHASES, ("hello",), 5.0, origin=BOOT)
 
 
 def recorded(log: FlightLog) -> Recording:
@@ -143,7 +143,7 @@ def test_log_on_the_same_clock_is_not_shifted() -> None:
     log = flight()
     log.table[:, 0] += BOOT
     late = tuple(Phase(phase.name, phase.start + BOOT, phase.end + BOOT) for phase in PHASES)
-    time = recording_time(dataclasses.replace(log, phases=late), recorded(log))
+    time = recording_time(dataclasses.replace(log, phases=late, origin=0.0), recorded(log))
     assert time is not None
     assert time[0] == pytest.approx(0, abs=1e-5)
 
@@ -154,6 +154,11 @@ def test_recording_of_another_flight_gives_no_truth() -> None:
     other.table[:, recordings.COLUMNS.index("estimate_z")] += 0.3
     assert recording_time(log, other) is None
     assert score(log, other).hover.truth is None
+
+
+def test_recording_of_another_moment_gives_no_truth() -> None:
+    log = flight()
+    assert recording_time(dataclasses.replace(log, origin=BOOT + 0.5), recorded(log)) is None
 
 
 def test_recording_shorter_than_the_flight_gives_no_truth() -> None:
