@@ -52,13 +52,6 @@ def firmware_directory() -> Path:
     return _existing(candidates, "flight/flight.h", "firmware sources")
 
 
-def physics_directory() -> Path:
-    """quadrotor.h and real.h, the physics shared by host and microcontroller."""
-    package = Path(__file__).resolve().parent
-    candidates = (package / "firmware/physics", package.parents[1] / "sim/native", *_installed("firmware/physics"))
-    return _existing(candidates, "quadrotor.h", "physics headers")
-
-
 def compile_host(
     sources: Sequence[Path],
     include_dirs: Sequence[Path],

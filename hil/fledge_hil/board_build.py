@@ -55,7 +55,8 @@ def build_board(policy: Policy, directory: Path, robot: Robot | None = None) -> 
     robot = robot or robots.load(policy.contract.robot)
     if robot.sha256 != policy.contract.robot_sha256:
         raise ContractError(
-            f"robot '{robot.name}' has changed since the policy was trained for it; train again, or restore its file"
+            f"the policy was trained for robot '{policy.contract.robot}', not for '{robot.name}': it is another "
+            "one, or its file has changed; take the robot of the policy, or train for this one"
         )
     emitted = emit(policy)
     generated = {"policy.c": emitted.source, "policy.h": emitted.header, "robot.h": robot_header(robot)}

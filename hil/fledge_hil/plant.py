@@ -14,7 +14,7 @@ import numpy as np
 from fledge_sim import kernel
 from fledge_sim.contract import Contract
 from fledge_sim.randomize import Randomization, sample_parameters
-from fledge_sim.robot import Robot
+from fledge_sim.robot import Robot, rotor_speed_from_thrust
 from fledge_sim.rows import FLOOR_COMPRESSION, Float32, Parameter, State, hover_state, parameter_rows
 
 TICK = 1e-3
@@ -148,8 +148,7 @@ class Plant:
     def _duty(self, fraction: float) -> float:
         if self.robot.actuation == "rotor_speed_fraction":
             return fraction
-        c0, c1, c2 = self.robot.thrust_curve
-        speed = (math.sqrt(c1 * c1 + 4 * c2 * (fraction * self.robot.thrust_max - c0)) - c1) / (2 * c2)
+        speed = rotor_speed_from_thrust(self.robot.thrust_curve, fraction * self.robot.thrust_max)
         return speed * self._volts_per_speed / self.voltage
 
     def _accelerate(self, before: list[float]) -> None:

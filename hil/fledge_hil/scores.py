@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fledge_hil.alignment import recording_time
+from fledge_hil.board_messages import Guard
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.recording import Recording
 
@@ -24,9 +25,8 @@ GUARD_NAMES = (
     *("action not finite", "ticks skipped"),
 )
 """enum flight_guard in words."""
-_DISABLED = 1
-_NOBODY_COMMANDS = (9, 10)
-"""Guard reasons that are normal on the ground: no set-point yet, or no longer."""
+_NORMAL_ON_GROUND = (Guard.DISABLED, Guard.STALE_SETPOINT, Guard.SETPOINT_MODE)
+"""Guard reasons before and after a flight: not enabled, no set-point yet, or no longer."""
 _PERIOD = 0.01
 """[s] between rows of a log that lost nothing."""
 
@@ -156,7 +156,7 @@ def guard_events(log: FlightLog) -> tuple[GuardEvent, ...]:
     """
     time, guard = log.column("time")[:, 0], log.column("guard")[:, 0]
     judged = log.during(HOVER) | log.during(FIGURE_EIGHT)
-    expected = (guard == 0) | ((guard == _DISABLED) | np.isin(guard, _NOBODY_COMMANDS)) & ~judged
+    expected = (guard == Guard.OK) | np.isin(guard, _NORMAL_ON_GROUND) & ~judged
     code = np.where(expected | ~np.isfinite(guard), 0, guard).astype(int)
     begins = np.flatnonzero((code != 0) & (np.concatenate([[0], code[:-1]]) != code))
     return tuple(GuardEvent(float(time[row]), int(code[row]), guard_name(int(code[row]))) for row in begins)

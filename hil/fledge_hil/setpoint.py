@@ -52,7 +52,11 @@ def parse_rpyt(payload: bytes) -> Setpoint | None:
     fields = unpack(_RPYT, payload)
     if fields is None:
         return None
-    roll, pitch, yaw_rate, thrust = fields
+    return _attitude(*fields)
+
+
+def _attitude(roll: float, pitch: float, yaw_rate: float, thrust: float) -> Setpoint:
+    """Attitude [deg], the packet's pitch with nose up positive, yaw rate [deg/s], raw thrust."""
     return Setpoint(
         SetpointMode.ATTITUDE,
         roll_deg=roll,
@@ -110,14 +114,7 @@ def _manual(rest: bytes) -> Setpoint | None:
     fields = unpack(_MANUAL, rest)
     if fields is None or fields[4]:
         return None
-    roll, pitch, yaw_rate, thrust, _ = fields
-    return Setpoint(
-        SetpointMode.ATTITUDE,
-        roll_deg=roll,
-        pitch_deg=-pitch,
-        yaw_rate_deg_s=yaw_rate,
-        thrust_fraction=_fraction(thrust),
-    )
+    return _attitude(*fields[:4])
 
 
 def _full_state(rest: bytes) -> Setpoint | None:

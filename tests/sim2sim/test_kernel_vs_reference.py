@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fledge_sim import dynamics, kernel
+from fledge_sim import robot as robots
 from numpy.typing import NDArray
 
 VARIANTS = ("baseline", "avx2", "avx512")
@@ -90,3 +91,9 @@ def test_a_step_may_overwrite_its_own_state(sample_quadrotor: Callable[..., Any]
     apart = kernel.step(state, setpoint, parameters, 0.01)
     kernel.step(state, setpoint, parameters, 0.01, out=state)
     assert state.tobytes() == apart.tobytes()
+
+
+def test_parameters_of_a_robot_are_the_same_in_both_texts() -> None:
+    crazyflie = robots.load("crazyflie")
+    rows = dynamics.parameters_to_rows(dynamics.nominal_parameters(crazyflie, 3))
+    np.testing.assert_allclose(rows, kernel.parameter_rows(crazyflie, 3), rtol=1e-6)

@@ -49,8 +49,8 @@ class Options:
     """Fly this policy instead of training one."""
     preset: Literal["robust", "fast"] = "robust"
     """Of training: robust, about 2 s; fast, about 0.3 s."""
-    robot: str = "crazyflie"
-    """Robot to train for and to simulate."""
+    robot: str | None = None
+    """Robot to train for and to simulate; default: crazyflie, or the one that --policy was trained for."""
     actor: Literal["gru", "mlp"] = "gru"
     """Kind of network."""
     seed: int = 0
@@ -136,7 +136,7 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
     from fledge_hil.verbs import eval as evaluation
     from fledge_hil.verbs import train
 
-    config = train.PRESETS[options.preset](options.robot, options.actor, options.seed)
+    config = train.PRESETS[options.preset](options.robot or "crazyflie", options.actor, options.seed)
     with watch.phase("train"):
         result = train.train_with_bar(config)
     if result.interrupted:
@@ -144,7 +144,7 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
         raise KeyboardInterrupt
     screen.say(f"trained   {result.policy.parameter_count} weights in {result.seconds:.2f} s")
     with watch.phase("evaluate in simulation"), screen.bar("evaluating"):
-        figures = evaluation.measure(result.policy)
+        figures = evaluation.measure(result.policy, options.robot)
     eight = figures.figure_eight_as_flown
     screen.say(
         f"evaluated hover {screen.centimetres(figures.hover_as_flown.error)}, "
@@ -160,7 +160,7 @@ def _prove(chain: Chain, policy: Policy) -> tuple[CheckReport, dict[str, int]]:
         manifest = package.export(policy, folder)
     screen.say(f"exported  {', '.join(manifest.sizes)} to {folder}")
     with chain.watch.phase("compile and check"), screen.bar("checking"):
-        proof = check.check(policy, folder)
+        proof = check.check_source(policy, folder)
     passed = sum(line.passed for line in proof.lines)
     lower, nominal, upper = proof.microseconds
     screen.say(f"checked   {passed} of {len(proof.lines)} passed on the emulated Cortex-M4F")
@@ -183,6 +183,7 @@ def _start(chain: Chain, policy: Path, inference_us: float) -> tuple[subprocess.
     }
     command = [sys.executable, "-m", "fledge_hil.cli", "sim", str(policy)]
     command += [f"--{name}={value}" for name, value in flags.items()]
+    command += [] if options.robot is None else ["--robot", options.robot]
     (folder / TRUTH).unlink(missing_ok=True)
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

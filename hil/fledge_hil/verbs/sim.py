@@ -97,12 +97,7 @@ def build_drone(options: Options) -> VirtualCrazyflie:
     """The drone that the options describe."""
     policy = policy_file.load(options.policy)
     robot = robots.load(options.robot or policy.contract.robot)
-    if robot.sha256 != policy.contract.robot_sha256:
-        raise FledgeError(
-            f"the policy was trained for robot '{policy.contract.robot}', not for '{robot.name}' as its file is now; "
-            "simulate that robot, or train for this one"
-        )
-    files = build_board(policy, options.cache)
+    files = build_board(policy, options.cache, robot)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
     settings = Settings(
         options.seed,

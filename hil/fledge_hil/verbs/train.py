@@ -76,7 +76,7 @@ def run(options: Options) -> int:
     if options.evaluate and not result.interrupted:
         from fledge_hil.verbs import eval as evaluation
 
-        figures = evaluation.measure(result.policy)
+        figures = evaluation.measure(result.policy, settings.robot)
         runs.save_run(folder, settings, result, figures)
         evaluation.show(figures)
     screen.say(f"policy: {path}")
