@@ -56,7 +56,7 @@ class ObservationTerm:
 class ActionMapping:
     """fraction = low + (action + 1)/2 (high - low), per motor M1..M4; hover balances the nominal robot's weight."""
 
-    kind: Literal["thrust_fraction", "rotor_speed_fraction"]
+    kind: Literal["thrust_fraction", "rotor_speed_fraction", "duty"]
     low: float
     high: float
     hover: float

@@ -7,13 +7,14 @@ and the loader refuses a quantity without it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fledge_sim.errors import FledgeError
 
@@ -43,10 +44,19 @@ QUANTITIES: Mapping[str, tuple[str, Shape, float, float]] = {
     "leg_height": ("m", (), 0.0, 5.0),
     "pwm_levels": ("1", (), 2.0, 65536.0),
     "gravity": ("m/s^2", (), 0.0, 30.0),
+    "rotor_radius": ("m", (), 1e-3, 2.0),
+    "rotor_height": ("m", (), 0.0, 5.0),
+    "battery_open_circuit": ("V", (4,), -1000.0, 1000.0),
+    "battery_resistance": ("ohm", (), 0.0, 10.0),
+    "battery_capacity": ("C", (), 1.0, 1e6),
+    "drive_efficiency": ("1", (), 0.01, 1.0),
+    "speed_per_volt": ("rad/s/V", (), 1.0, 1e5),
+    "thrust_min_fraction": ("1", (), 0.0, 0.9),
 }
 """The complete list: a file with more, fewer or other units is refused."""
 
-Actuation = Literal["thrust_fraction", "rotor_speed_fraction"]
+Actuation = Literal["thrust_fraction", "rotor_speed_fraction", "duty"]
+"""What a motor command of 0..1 is a fraction of: thrust_max, rotor_speed_max, or the battery's voltage."""
 
 
 class RobotError(FledgeError):
@@ -77,6 +87,19 @@ class Robot:
     leg_height: float
     pwm_levels: float
     gravity: float
+    rotor_radius: float
+    rotor_height: float
+    """Rotor plane above the centre of mass; a body on its back rests on it."""
+    battery_open_circuit: tuple[float, float, float, float]
+    """Coefficients, constant first, of a cubic in the state of charge 0..1."""
+    battery_resistance: float
+    battery_capacity: float
+    drive_efficiency: float
+    """Power of a rotor's reaction torque over the electrical power of its drive."""
+    speed_per_volt: float
+    """Rotor speed at full duty, per volt across the motor."""
+    thrust_min_fraction: float
+    """A thrust command below it switches the motor off."""
 
     @property
     def sha256(self) -> str:
@@ -94,10 +117,27 @@ class Robot:
         """Rotor speed at hover [rad/s]."""
         return rotor_speed_from_thrust(self.thrust_curve, self.hover_thrust)
 
+    def open_circuit_voltage(self, charge: float) -> float:
+        """Battery voltage without load [V] at a state of charge 0..1."""
+        c0, c1, c2, c3 = self.battery_open_circuit
+        return c0 + charge * (c1 + charge * (c2 + charge * c3))
+
+    @property
+    def voltage_nominal(self) -> float:
+        """Open-circuit voltage of the half-charged battery [V]; what a duty means when the battery is not simulated."""
+        return self.open_circuit_voltage(0.5)
+
+    @property
+    def duty_speed(self) -> float:
+        """Rotor speed at full duty and nominal voltage [rad/s]."""
+        return self.speed_per_volt * self.voltage_nominal
+
     @property
     def full_scale(self) -> float:
         """What actuation fraction 1 means: a thrust [N] or a rotor speed [rad/s], by `actuation`."""
-        return self.thrust_max if self.actuation == "thrust_fraction" else self.rotor_speed_max
+        if self.actuation == "thrust_fraction":
+            return self.thrust_max
+        return self.rotor_speed_max if self.actuation == "rotor_speed_fraction" else self.duty_speed
 
     @property
     def hover_action(self) -> float:
@@ -137,8 +177,9 @@ def parse(tree: Mapping[str, Any], where: str) -> Robot:
     for key in texts:
         if not isinstance(tree.get(key), str) or not tree[key]:
             raise RobotError(f"{where}: '{key}' must be a non-empty text")
-    if tree["actuation"] not in ("thrust_fraction", "rotor_speed_fraction"):
-        raise RobotError(f"{where}: actuation '{tree['actuation']}' must be thrust_fraction or rotor_speed_fraction")
+    if tree["actuation"] not in get_args(Actuation):
+        known = ", ".join(get_args(Actuation))
+        raise RobotError(f"{where}: actuation '{tree['actuation']}' must be one of {known}")
     unknown = sorted(set(tree) - set(texts) - set(QUANTITIES))
     if unknown:
         raise RobotError(f"{where}: unknown entries {', '.join(unknown)}; known quantities: {', '.join(QUANTITIES)}")
@@ -191,3 +232,23 @@ def _check_flyable(robot: Robot, where: str) -> None:
     if not -1 < robot.hover_action < 0.9:
         ratio = robot.thrust_max / robot.hover_thrust
         raise RobotError(f"{where}: cannot hover with authority to spare (thrust-to-weight {ratio:.2f})")
+    _check_battery(robot, where)
+
+
+def _check_battery(robot: Robot, where: str) -> None:
+    """A battery that empties downwards, and that can drive the rotors as fast as the commands ask."""
+    voltages = [robot.open_circuit_voltage(step / 100) for step in range(101)]
+    if voltages[0] <= 0 or any(low >= high for low, high in itertools.pairwise(voltages)):
+        raise RobotError(f"{where}: [battery_open_circuit] must be positive and rise with the state of charge 0..1")
+    fastest = robot.speed_per_volt * voltages[-1]
+    asked = rotor_speed_from_thrust(robot.thrust_curve, robot.thrust_max)
+    if robot.actuation == "thrust_fraction" and fastest < asked:
+        raise RobotError(
+            f"{where}: [speed_per_volt] full duty on a full battery of {voltages[-1]:.2f} V turns at {fastest:.0f} "
+            f"rad/s, thrust_max needs {asked:.0f}; lower thrust_max or correct speed_per_volt"
+        )
+    if robot.actuation == "rotor_speed_fraction" and fastest < robot.rotor_speed_max:
+        raise RobotError(
+            f"{where}: [rotor_speed_max] {robot.rotor_speed_max:.0f} rad/s is more than full duty gives on a full "
+            f"battery ({fastest:.0f}); lower it or correct speed_per_volt"
+        )

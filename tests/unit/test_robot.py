@@ -41,6 +41,31 @@ def test_hover_of_the_paper() -> None:
     assert 4 * model.thrust_max / (model.mass * model.gravity) == pytest.approx(2.248, abs=1e-3)
 
 
+def test_the_battery_of_the_crazyflie() -> None:
+    model = robot.load("crazyflie")
+    # 3.45 + 1.35 / 2 - 1.9 / 4 + 1.3 / 8 = 3.8125
+    assert model.voltage_nominal == pytest.approx(3.8125)
+    assert model.open_circuit_voltage(1.0) == pytest.approx(4.2)
+    # electrical power of hover, 4 k_tau T n / efficiency: 4 * 0.00699 * 0.078235 * 2432 / 0.70 = 7.60 W
+    power = model.torque_per_thrust * model.hover_thrust * model.hover_rotor_speed / model.drive_efficiency
+    assert 4 * power == pytest.approx(7.60, abs=0.01)
+
+
+def test_duty_is_a_fraction_of_the_nominal_voltage() -> None:
+    tree = {**copy.deepcopy(TREE), "actuation": "duty"}
+    model = robot.parse(tree, "here")
+    # 970.8 rad/s/V * 3.8125 V = 3701.2 rad/s; hover at 2432 of it: fraction 0.6572, action 2 (f - 0.12) / 0.88 - 1
+    assert model.full_scale == pytest.approx(3701.2, abs=0.1)
+    assert model.hover_action == pytest.approx(2 * (model.hover_rotor_speed / 3701.175 - 0.12) / 0.88 - 1, abs=1e-6)
+
+
+def test_rotors_faster_than_the_battery_allows_are_refused() -> None:
+    tree = {**copy.deepcopy(TREE), "actuation": "rotor_speed_fraction"}
+    tree["rotor_speed_max"]["value"] = 5000.0
+    with pytest.raises(RobotError, match=r"rotor_speed_max\] 5000 rad/s is more than full duty gives"):
+        robot.parse(tree, "here")
+
+
 def test_thrust_curve_is_inverted() -> None:
     # 1 + 2 n + 3 n^2 = 17 at n = 2
     assert robot.rotor_speed_from_thrust((1, 2, 3), 17) == pytest.approx(2)
@@ -107,6 +132,14 @@ def test_a_missing_quantity_is_named(name: str) -> None:
         ("fraction_low", {"value": 0.99}, "cannot hover"),
         ("fraction_high", {"value": 0.1}, "fraction_low must be below fraction_high"),
         ("rotor_time_constant_rise", {"value": 0}, "outside the physical range"),
+        ("battery_open_circuit", {"value": [4.2, -1.0, 0, 0]}, "must be positive and rise"),
+        ("battery_open_circuit", {"value": [-1.0, 5.0, 0, 0]}, "must be positive and rise"),
+        (
+            "speed_per_volt",
+            {"value": 700.0},
+            r"full duty on a full battery of 4.20 V turns at 2940 rad/s, .* needs 2983",
+        ),
+        ("drive_efficiency", {"value": 1.2}, r"\[drive_efficiency\] value 1.2 is outside"),
         ("mass", {"value": 0.06}, r"cannot hover with authority to spare \(thrust-to-weight 0.8"),
     ],
 )
