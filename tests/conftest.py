@@ -22,7 +22,7 @@ class QuadrotorSample(NamedTuple):
     setpoint: Rows
     """(4, n)"""
     parameters: Rows
-    """(42, n)"""
+    """(51, n)"""
 
 
 SampleQuadrotor = Callable[..., QuadrotorSample]
@@ -31,7 +31,7 @@ SampleQuadrotor = Callable[..., QuadrotorSample]
 def _sample(seed: int, n: int, *, near_floor: bool = False, name: str = "crazyflie") -> QuadrotorSample:
     generator = np.random.default_rng(seed)
     nominal = robot.load(name)
-    parameters = parameter_rows(nominal, n).astype(np.float64) * generator.uniform(0.8, 1.25, (42, n))
+    parameters = parameter_rows(nominal, n).astype(np.float64) * generator.uniform(0.8, 1.25, (51, n))
     parameters[Parameter.INERTIA_INVERSE : Parameter.ROTOR_X] = (
         1 / parameters[Parameter.INERTIA : Parameter.INERTIA_INVERSE]
     )

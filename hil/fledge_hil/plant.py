@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from fledge_sim import kernel
 from fledge_sim.contract import Contract
+from fledge_sim.physics import Physics
 from fledge_sim.randomize import Randomization, sample_parameters
 from fledge_sim.robot import Robot, rotor_speed_from_thrust
 from fledge_sim.rows import FLOOR_COMPRESSION, Float32, Parameter, State, hover_state, parameter_rows
@@ -108,7 +109,8 @@ class Plant:
         self._setpoint = np.zeros((4, 1), np.float32)
         self._random = np.random.default_rng(seed)
         self._noise: list[list[float]] = []
-        self._drag = bool(self.parameters[Parameter.DRAG : Parameter.DRAG + 3].any())
+        drag = bool(self.parameters[Parameter.DRAG : Parameter.DRAG + 3].any())
+        self._physics = Physics(drag=drag, floor=True)
         self._volts_per_speed = battery.voltage_at_top_speed / robot.rotor_speed_max
         self._sag = (battery.voltage_full - battery.voltage_empty) / battery.flight_time * TICK
         self._lowest = robot.fraction_low * (1 - _DEAD_ZONE_TOLERANCE)
@@ -128,7 +130,7 @@ class Plant:
         if turning:
             self.voltage = max(self.battery.voltage_empty, self.voltage - self._sag)
         before = self.truth[State.VELOCITY : State.VELOCITY + 3]
-        kernel.step(self.state, self._setpoint, self.parameters, TICK, drag=self._drag, floor=True, out=self.state)
+        kernel.step(self.state, self._setpoint, self.parameters, TICK, physics=self._physics, out=self.state)
         self.truth = self.state[:, 0].tolist()
         self._accelerate(before)
         self.sense()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fledge_sim import kernel
 from fledge_sim.errors import FledgeError
+from fledge_sim.physics import Physics
 from fledge_sim.rows import Float32
 
 
@@ -20,12 +21,11 @@ class _Step(torch.autograd.Function):
         setpoint: Tensor,
         parameters: Tensor,
         dt: float,
-        drag: bool,
-        floor: bool,
+        physics: Physics,
         threads: int,
     ) -> Tensor:
         ctx.save_for_backward(state, setpoint, parameters)
-        ctx.dt, ctx.options = dt, {"drag": drag, "floor": floor, "threads": threads}
+        ctx.dt, ctx.options = dt, {"physics": physics, "threads": threads}
         arrays = (_array(state), _array(setpoint), _array(parameters))
         return torch.from_numpy(kernel.step(*arrays, dt, **ctx.options))
 
@@ -34,7 +34,7 @@ class _Step(torch.autograd.Function):
         state, setpoint, parameters = (_array(tensor) for tensor in ctx.saved_tensors)
         adjoint_next = _array(adjoints[0].contiguous())
         state_bar, setpoint_bar = kernel.step_adjoint(state, setpoint, parameters, ctx.dt, adjoint_next, **ctx.options)
-        return torch.from_numpy(state_bar), torch.from_numpy(setpoint_bar), None, None, None, None, None
+        return torch.from_numpy(state_bar), torch.from_numpy(setpoint_bar), None, None, None, None
 
 
 def step(
@@ -43,8 +43,7 @@ def step(
     parameters: Tensor,
     dt: float,
     *,
-    drag: bool = False,
-    floor: bool = False,
+    physics: Physics = kernel.BARE,
     threads: int = 1,
 ) -> Tensor:
     """`kernel.step` with gradients with respect to state and setpoint.
@@ -52,10 +51,9 @@ def step(
     Args:
         state: (17, n), float32, CPU, rows as in rows.State.
         rotor_speed_setpoint: (4, n) [rad/s].
-        parameters: (42, n), rows as in rows.Parameter; they get no gradient (dynamics.py gives one).
+        parameters: (51, n), rows as in rows.Parameter; they get no gradient (dynamics.py gives one).
         dt: step [s].
-        drag: with linear drag.
-        floor: with the floor z = 0.
+        physics: effects and integrator.
         threads: as in `kernel.step`.
     Returns:
         The next state (17, n).
@@ -65,7 +63,7 @@ def step(
     if parameters.requires_grad:
         raise FledgeError("parameters require a gradient, which the kernel does not give; use fledge_sim.dynamics.step")
     next_state: Tensor = _Step.apply(  # type: ignore[no-untyped-call]
-        state.contiguous(), rotor_speed_setpoint.contiguous(), parameters.contiguous(), dt, drag, floor, threads
+        state.contiguous(), rotor_speed_setpoint.contiguous(), parameters.contiguous(), dt, physics, threads
     )
     return next_state
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from fledge_sim.errors import FledgeError
 from fledge_sim.native import open_library
+from fledge_sim.physics import Effect, Physics
 from fledge_sim.rows import (
-    EFFECT_DRAG,
-    EFFECT_FLOOR,
     PARAMETERS,
     ROTORS,
     STATES,
@@ -32,12 +31,16 @@ from fledge_sim.rows import (
 )
 
 Float64 = NDArray[np.float64]
+BARE = Physics()
+"""Rigid body, rotors and disturbances alone."""
 
 __all__ = [
+    "BARE",
     "PARAMETERS",
     "ROTORS",
     "STATES",
     "Parameter",
+    "Physics",
     "State",
     "hover_state",
     "instruction_set",
@@ -82,20 +85,18 @@ def step(
     parameters: Float32,
     dt: float,
     *,
-    drag: bool = False,
-    floor: bool = False,
+    physics: Physics = BARE,
     threads: int = 1,
     out: Float32 | None = None,
 ) -> Float32:
-    """Advance every environment by dt with the setpoint held (classical Runge-Kutta of order 4).
+    """Advance every environment by dt with the setpoint held .
 
     Args:
         state: (17, n), rows as in `State`.
         rotor_speed_setpoint: (4, n) [rad/s], M1..M4.
-        parameters: (42, n), rows as in `Parameter`.
+        parameters: (51, n), rows as in `Parameter`.
         dt: step [s]. The default floor is stiff: give it at most 1 ms.
-        drag: with linear drag.
-        floor: with the floor z = 0.
+        physics: effects and integrator.
         threads: at most this many, fewer for small n; the result is the same to the last bit.
         out: where to write, (17, n); may be `state` itself. Default: a new array.
     Returns:
@@ -119,7 +120,7 @@ def step(
         parameters.ctypes.data,
         n,
         dt,
-        EFFECT_DRAG * drag | EFFECT_FLOOR * floor,
+        _effects(physics),
         threads,
         out.ctypes.data,
     )
@@ -133,8 +134,7 @@ def step_adjoint(
     dt: float,
     adjoint_next: Float32,
     *,
-    drag: bool = False,
-    floor: bool = False,
+    physics: Physics = BARE,
     threads: int = 1,
 ) -> tuple[Float32, Float32]:
     """Reverse sweep of `step`: with x' = step(x, u) and l = dL/dx', dL/dx = (dx'/dx)^T l and dL/du = (dx'/du)^T l.
@@ -142,11 +142,11 @@ def step_adjoint(
     Args:
         state: (17, n), the state before the step.
         rotor_speed_setpoint: (4, n) [rad/s].
-        parameters: (42, n).
+        parameters: (51, n).
         dt: step [s].
         adjoint_next: (17, n), l, in units of L per unit of each row of the state.
-        drag: as in the step.
-        floor: as in the step; the derivative at the instant of contact is that of the side the stage lies on.
+        physics: as in the step; the derivative at a kink (contact, rise against fall of a rotor) is that of the side on
+            which the stage lies.
         threads: as in the step.
     Returns:
         dL/dx (17, n) and dL/du (4, n).
@@ -165,7 +165,7 @@ def step_adjoint(
         parameters.ctypes.data,
         n,
         dt,
-        EFFECT_DRAG * drag | EFFECT_FLOOR * floor,
+        _effects(physics),
         threads,
         adjoint_next.ctypes.data,
         adjoint_state.ctypes.data,
@@ -180,10 +180,9 @@ def step_double(
     parameters: Float64,
     dt: float,
     *,
-    drag: bool = False,
-    floor: bool = False,
+    physics: Physics = BARE,
 ) -> Float64:
-    """`step` of one environment in double precision, the same C text: state (17,), setpoint (4,), parameters (42,)."""
+    """`step` of one environment in double precision, the same C text: state (17,), setpoint (4,), parameters (51,)."""
     for name, array, rows in (
         ("state", state, STATES),
         ("rotor_speed_setpoint", rotor_speed_setpoint, ROTORS),
@@ -191,9 +190,13 @@ def step_double(
     ):
         _check_double(array, name, rows)
     following = np.empty(STATES)
-    effects = EFFECT_DRAG * drag | EFFECT_FLOOR * floor
     _step_double(
-        state.ctypes.data, rotor_speed_setpoint.ctypes.data, parameters.ctypes.data, dt, effects, following.ctypes.data
+        state.ctypes.data,
+        rotor_speed_setpoint.ctypes.data,
+        parameters.ctypes.data,
+        dt,
+        _effects(physics),
+        following.ctypes.data,
     )
     return following
 
@@ -205,8 +208,7 @@ def step_adjoint_double(
     dt: float,
     adjoint_next: Float64,
     *,
-    drag: bool = False,
-    floor: bool = False,
+    physics: Physics = BARE,
 ) -> tuple[Float64, Float64]:
     """`step_adjoint` of one environment in double precision, the same C text; shapes as in `step_double`."""
     for name, array, rows in (
@@ -222,11 +224,18 @@ def step_adjoint_double(
         rotor_speed_setpoint.ctypes.data,
         parameters.ctypes.data,
         dt,
-        EFFECT_DRAG * drag | EFFECT_FLOOR * floor,
+        _effects(physics),
         adjoint.ctypes.data,
         adjoint_setpoint.ctypes.data,
     )
     return adjoint, adjoint_setpoint
+
+
+def _effects(physics: Physics) -> int:
+    """Bits for the native code."""
+    if physics.effects & ~(Effect.DRAG | Effect.FLOOR) or physics.substeps > 1:
+        raise FledgeError(f"{physics}: the native kernel has drag and floor with one RK4 step so far; choose those")
+    return physics.effects
 
 
 def _columns(state: Float32) -> int:

@@ -89,7 +89,7 @@ def sample_parameters(robot: Robot, spread: Randomization, n: int, seed: int) ->
         n: number of rows.
         seed: of the sample.
     Returns:
-        (42, n), rows as in fledge_sim.rows.
+        (51, n), rows as in fledge_sim.rows.
     """
     rows = parameter_rows(robot, n).astype(np.float64)
 

@@ -1,6 +1,6 @@
 """The rows of the kernel's arrays, and how a robot fills them.
 
-State (17, n), setpoint (4, n) and parameters (42, n) are float32 with one column per environment; the row numbers are
+State (17, n), setpoint (4, n) and parameters (51, n) are float32 with one column per environment; the row numbers are
 those of the enums in sim/native/quadrotor.h.
 """
 
@@ -67,18 +67,30 @@ class Parameter(IntEnum):
     LEG_HEIGHT = 38
     """1 row [m], feet below the centre of mass, under the rotors."""
     FLOOR_STIFFNESS = 39
-    """1 row [N/m], per foot."""
+    """1 row [N/m], per contact point."""
     FLOOR_DAMPING = 40
-    """1 row [N/(m/s)], per foot."""
+    """1 row [N/(m/s)], per contact point."""
     FLOOR_FRICTION = 41
     """1 row [1], Coulomb."""
+    GROUND_EFFECT_AREA = 42
+    """1 row [m^2], A = r^2 / 16 for rotors of radius r; 0 = none."""
+    WIND = 43
+    """3 rows [m/s], world, velocity of the air; held over a step."""
+    BATTERY_VOLTAGE = 46
+    """1 row [V], open circuit; held over a step."""
+    BATTERY_RESISTANCE = 47
+    """1 row [ohm]."""
+    DRIVE_POWER = 48
+    """1 row [m]: electrical power of a rotor per thrust and speed, k_tau / eta."""
+    SPEED_PER_VOLT = 49
+    """1 row [rad/s/V], rotor speed at full duty."""
+    ROTOR_HEIGHT = 50
+    """1 row [m], rotor plane and upper contact points above the centre of mass."""
 
 
 STATES = 17
 ROTORS = 4
-PARAMETERS = 42
-EFFECT_DRAG = 1
-EFFECT_FLOOR = 2
+PARAMETERS = 51
 
 FLOOR_COMPRESSION = 1e-3
 """[m], how far the feet sink in at rest with the default floor."""
@@ -87,7 +99,10 @@ FLOOR_FRICTION = 0.6
 
 
 def parameter_rows(robot: Robot, n: int) -> Float32:
-    """Parameters (42, n): `n` copies of the nominal robot, undisturbed, thrust scale 1, floor of `floor_defaults`."""
+    """Parameters (51, n): `n` copies of the nominal robot.
+
+    Undisturbed, still air, thrust scale 1, full battery, floor of `floor_defaults`.
+    """
     stiffness, damping = floor_defaults(robot)
     values: dict[Parameter, tuple[float, ...]] = {
         Parameter.MASS_INVERSE: (1 / robot.mass,),
@@ -108,6 +123,13 @@ def parameter_rows(robot: Robot, n: int) -> Float32:
         Parameter.FLOOR_STIFFNESS: (stiffness,),
         Parameter.FLOOR_DAMPING: (damping,),
         Parameter.FLOOR_FRICTION: (FLOOR_FRICTION,),
+        Parameter.GROUND_EFFECT_AREA: (robot.rotor_radius**2 / 16,),
+        Parameter.WIND: (0.0,) * 3,
+        Parameter.BATTERY_VOLTAGE: (robot.open_circuit_voltage(1.0),),
+        Parameter.BATTERY_RESISTANCE: (robot.battery_resistance,),
+        Parameter.DRIVE_POWER: (robot.torque_per_thrust / robot.drive_efficiency,),
+        Parameter.SPEED_PER_VOLT: (robot.speed_per_volt,),
+        Parameter.ROTOR_HEIGHT: (robot.rotor_height,),
     }
     column = np.concatenate([values[row] for row in Parameter]).astype(np.float32)
     return np.repeat(column[:, None], _environments(n), axis=1)

@@ -9,7 +9,7 @@
 struct kernel_job {
     const float *state;        /* (17, count) */
     const float *setpoint;     /* (4, count) [rad/s] */
-    const float *parameters;   /* (42, count) */
+    const float *parameters;   /* (51, count) */
     const float *adjoint_next; /* (17, count), reverse only */
     float *next;               /* (17, count), forward only; may be `state` */
     float *adjoint_state;      /* (17, count), reverse only; may be `adjoint_next` */

@@ -36,14 +36,28 @@ enum quadrotor_parameter_row {
     QUADROTOR_DISTURBANCE_TORQUE = 34, /* 3, [N m], body */
     QUADROTOR_GRAVITY = 37,            /* 1, [m/s^2], positive */
     QUADROTOR_LEG_HEIGHT = 38,         /* 1, [m], feet below the centre of mass, under the rotors */
-    QUADROTOR_FLOOR_STIFFNESS = 39,    /* 1, [N/m], per foot */
-    QUADROTOR_FLOOR_DAMPING = 40,      /* 1, [N/(m/s)], per foot */
+    QUADROTOR_FLOOR_STIFFNESS = 39,    /* 1, [N/m], per contact point */
+    QUADROTOR_FLOOR_DAMPING = 40,      /* 1, [N/(m/s)], per contact point */
     QUADROTOR_FLOOR_FRICTION = 41,     /* 1, [1], Coulomb */
-    QUADROTOR_PARAMETERS = 42
+    QUADROTOR_GROUND_EFFECT_AREA = 42, /* 1, [m^2], r^2 / 16 for rotor radius r; 0 = none */
+    QUADROTOR_WIND = 43,               /* 3, [m/s], world */
+    QUADROTOR_BATTERY_VOLTAGE = 46,    /* 1, [V], open circuit */
+    QUADROTOR_BATTERY_RESISTANCE = 47, /* 1, [ohm] */
+    QUADROTOR_DRIVE_POWER = 48,        /* 1, [m], electrical power of a rotor per thrust and speed */
+    QUADROTOR_SPEED_PER_VOLT = 49,     /* 1, [rad/s/V], at full duty */
+    QUADROTOR_ROTOR_HEIGHT = 50,       /* 1, [m], rotor plane and upper contact points above the centre of mass */
+    QUADROTOR_PARAMETERS = 51
 };
 
 /* Effects that a caller switches; the rigid body, rotors and disturbances are always on. */
-enum quadrotor_effect { QUADROTOR_EFFECT_DRAG = 1, QUADROTOR_EFFECT_FLOOR = 2 };
+enum quadrotor_effect {
+    QUADROTOR_EFFECT_DRAG = 1,
+    QUADROTOR_EFFECT_FLOOR = 2,
+    QUADROTOR_EFFECT_GROUND_EFFECT = 4,
+    QUADROTOR_EFFECT_BATTERY = 8,
+    QUADROTOR_EFFECT_SEMI_IMPLICIT = 16
+};
+enum { QUADROTOR_SUBSTEPS_MAX = 64 }; /* the reverse sweep keeps the state before each */
 
 /* ---- forces ------------------------------------------------------------------------------------- */
 

@@ -52,7 +52,9 @@ class Rig:
             self.sense(noise * generator.standard_normal(9))
             fractions = self.board.tick(self.message).motor_fraction[:]
             speeds = self.rotor_speeds(np.array(fractions))
-            self.state = kernel.step(self.state, speeds, self.parameters, 1e-3, floor=self.floor)
+            self.state = kernel.step(
+                self.state, speeds, self.parameters, 1e-3, physics=kernel.Physics(floor=self.floor)
+            )
             trace.append(self.state[:, 0])
         return np.array(trace)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fledge_sim import dynamics, frames, kernel, robot
+from fledge_sim.physics import Physics
 from fledge_sim.rows import Parameter, State, floor_defaults
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ INERTIA = slice(Parameter.INERTIA, Parameter.INERTIA_INVERSE)
 
 
 def column(sample: Any, i: int = 0) -> list[Rows]:
-    """Environment i as contiguous float64 vectors (17,), (4,), (42,), its quaternion exactly of unit length."""
+    """Environment i as contiguous float64 vectors (17,), (4,), (51,), its quaternion exactly of unit length."""
     state, setpoint, parameters = (np.ascontiguousarray(rows[:, i]) for rows in sample)
     state[QUATERNION] = frames.normalise(state[QUATERNION])
     return [state, setpoint, parameters]
@@ -106,8 +107,8 @@ def test_turning_and_moving_the_world_turns_and_moves_the_answer(
 
     turned_parameters = parameters.copy()
     turned_parameters[force] = frames.rotate(turn, parameters[force])
-    following = kernel.step_double(state, setpoint, parameters, dt, drag=True, floor=floor)
-    turned = kernel.step_double(moved(state), setpoint, turned_parameters, dt, drag=True, floor=floor)
+    following = kernel.step_double(state, setpoint, parameters, dt, physics=Physics(drag=True, floor=floor))
+    turned = kernel.step_double(moved(state), setpoint, turned_parameters, dt, physics=Physics(drag=True, floor=floor))
     assert np.allclose(turned, moved(following), rtol=tolerance, atol=tolerance)
 
 
@@ -122,11 +123,14 @@ def test_a_world_depends_on_neither_n_nor_its_neighbours(
     adjoint = np.random.default_rng(seed).standard_normal((17, n)).astype(np.float32)
     for rows in arrays:  # the neighbours have crashed in the worst way
         rows[:, np.arange(n) != world] = np.nan
-    together = kernel.step(*arrays, 1e-3, drag=True, floor=True)
-    assert together[:, world].tobytes() == kernel.step(*alone, 1e-3, drag=True, floor=True)[:, 0].tobytes()
-    back = kernel.step_adjoint(*arrays, 1e-3, adjoint, drag=True, floor=True)
+    together = kernel.step(*arrays, 1e-3, physics=Physics(drag=True, floor=True))
+    assert (
+        together[:, world].tobytes()
+        == kernel.step(*alone, 1e-3, physics=Physics(drag=True, floor=True))[:, 0].tobytes()
+    )
+    back = kernel.step_adjoint(*arrays, 1e-3, adjoint, physics=Physics(drag=True, floor=True))
     back_alone = kernel.step_adjoint(
-        *alone, 1e-3, np.ascontiguousarray(adjoint[:, world : world + 1]), drag=True, floor=True
+        *alone, 1e-3, np.ascontiguousarray(adjoint[:, world : world + 1]), physics=Physics(drag=True, floor=True)
     )
     assert all(a[:, world].tobytes() == b[:, 0].tobytes() for a, b in zip(back, back_alone, strict=True))
 
@@ -196,7 +200,7 @@ def test_floor_takes_energy_until_the_robot_rests_on_its_feet(
     state[ANGULAR_VELOCITY] /= 5  # a fall, not a tumble onto the back
     energy = mechanical_energy(state, parameters)
     for _ in range(1500):
-        state = kernel.step_double(state, setpoint, parameters, 1e-3, floor=True)
+        state = kernel.step_double(state, setpoint, parameters, 1e-3, physics=Physics(floor=True))
         before, energy = energy, mechanical_energy(state, parameters)
         assert energy <= before + 1e-9
     stiffness, _ = floor_defaults(model)

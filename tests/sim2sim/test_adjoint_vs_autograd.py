@@ -38,7 +38,9 @@ def test_adjoint_in_double_precision_equals_autograd(
     expected = autograd(sample, dt, adjoint_next, **effects)
     columns = [[np.ascontiguousarray(rows[:, i]) for rows in sample] for i in range(n)]
     found = [
-        kernel.step_adjoint_double(*column, dt, np.ascontiguousarray(adjoint_next[:, i]), **effects)
+        kernel.step_adjoint_double(
+            *column, dt, np.ascontiguousarray(adjoint_next[:, i]), physics=kernel.Physics(**effects)
+        )
         for i, column in enumerate(columns)
     ]
     assert relative_error(np.stack([state for state, _ in found], axis=1), expected[0]) < 1e-12
@@ -62,7 +64,9 @@ def test_adjoint_in_single_precision_equals_autograd(
     sample = sample_quadrotor(n, n, near_floor=effects["floor"])
     adjoint_next = np.random.default_rng(n).standard_normal((17, n)).astype(np.float32)
     expected = autograd(sample, dt, adjoint_next.astype(np.float64), **effects)
-    found = kernel.step_adjoint(*(rows.astype(np.float32) for rows in sample), dt, adjoint_next, **effects)
+    found = kernel.step_adjoint(
+        *(rows.astype(np.float32) for rows in sample), dt, adjoint_next, physics=kernel.Physics(**effects)
+    )
     assert max(relative_error(a, b) for a, b in zip(found, expected, strict=True)) < 1e-4
 
 
@@ -79,7 +83,7 @@ def test_torch_function_backpropagates_through_many_steps(sample_quadrotor: Call
     state, setpoint, rows = (torch.from_numpy(array).float() for array in sample)
     setpoint.requires_grad_()
     for _ in range(20):
-        state = differentiable.step(state, setpoint, rows, 0.01, drag=True)
+        state = differentiable.step(state, setpoint, rows, 0.01, physics=kernel.Physics(drag=True))
     (state * weights.float()).sum().backward()
     assert setpoint.grad is not None
     assert leaf.grad is not None

@@ -14,7 +14,7 @@ DURATION = 0.32
 def fly(sample: Any, steps: int) -> NDArray[np.float64]:
     state, setpoint, parameters = (np.ascontiguousarray(rows[:, 0]) for rows in sample)
     for _ in range(steps):
-        state = kernel.step_double(state, setpoint, parameters, DURATION / steps, drag=True)
+        state = kernel.step_double(state, setpoint, parameters, DURATION / steps, physics=kernel.Physics(drag=True))
     return state
 
 

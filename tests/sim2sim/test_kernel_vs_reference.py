@@ -49,7 +49,7 @@ def test_float32_kernel_equals_reference(
 ) -> None:
     sample = sample_quadrotor(n, n, near_floor=effects["floor"])
     dt = 0.001 if effects["floor"] else 0.01
-    following = kernel.step(*(rows.astype(np.float32) for rows in sample), dt, **effects)
+    following = kernel.step(*(rows.astype(np.float32) for rows in sample), dt, physics=kernel.Physics(**effects))
     # 1e-6 is 8 half-units in the last place; the depth of a foot is a difference of two heights, so it loses more
     assert relative_error(following, reference_step(sample, dt, **effects)) < (4e-6 if effects["floor"] else 1e-6)
 
@@ -58,7 +58,9 @@ def test_float32_kernel_equals_reference(
 def test_double_kernel_equals_reference(effects: dict[str, bool], sample_quadrotor: Callable[..., Any]) -> None:
     sample = sample_quadrotor(7, 50, near_floor=effects["floor"])
     columns = [[np.ascontiguousarray(rows[:, i]) for rows in sample] for i in range(50)]
-    following = np.stack([kernel.step_double(*column, 0.002, **effects) for column in columns], axis=1)
+    following = np.stack(
+        [kernel.step_double(*column, 0.002, physics=kernel.Physics(**effects)) for column in columns], axis=1
+    )
     assert relative_error(following, reference_step(sample, 0.002, **effects)) < 1e-13
 
 
@@ -78,11 +80,16 @@ def test_a_second_of_flight_stays_with_the_reference(sample_quadrotor: Callable[
 def test_threads_do_not_change_a_bit(n: int, sample_quadrotor: Callable[..., Any]) -> None:
     arrays = [rows.astype(np.float32) for rows in sample_quadrotor(n, n, near_floor=True)]
     adjoint_next = np.random.default_rng(n).standard_normal((17, n)).astype(np.float32)
-    alone = kernel.step(*arrays, 0.001, drag=True, floor=True)
-    alone_adjoints = kernel.step_adjoint(*arrays, 0.001, adjoint_next, drag=True, floor=True)
+    alone = kernel.step(*arrays, 0.001, physics=kernel.Physics(drag=True, floor=True))
+    alone_adjoints = kernel.step_adjoint(*arrays, 0.001, adjoint_next, physics=kernel.Physics(drag=True, floor=True))
     for threads in (2, 3):
-        assert kernel.step(*arrays, 0.001, drag=True, floor=True, threads=threads).tobytes() == alone.tobytes()
-        adjoints = kernel.step_adjoint(*arrays, 0.001, adjoint_next, drag=True, floor=True, threads=threads)
+        assert (
+            kernel.step(*arrays, 0.001, physics=kernel.Physics(drag=True, floor=True), threads=threads).tobytes()
+            == alone.tobytes()
+        )
+        adjoints = kernel.step_adjoint(
+            *arrays, 0.001, adjoint_next, physics=kernel.Physics(drag=True, floor=True), threads=threads
+        )
         assert [a.tobytes() for a in adjoints] == [a.tobytes() for a in alone_adjoints]
 
 

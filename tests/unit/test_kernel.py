@@ -9,6 +9,7 @@ import pytest
 from fledge_sim import kernel, robot
 from fledge_sim.errors import FledgeError
 from fledge_sim.native import open_library
+from fledge_sim.physics import Physics
 from fledge_sim.rows import Parameter, State
 from numpy.typing import NDArray
 
@@ -91,7 +92,7 @@ def test_drag_takes_speed_exponentially() -> None:
     parameters[Parameter.DRAG : Parameter.DISTURBANCE_FORCE] = 0.027  # D / m = 1 per second
     state[State.VELOCITY] = 1
     for _ in range(100):
-        state = kernel.step(state, setpoint, parameters, 0.01, drag=True)
+        state = kernel.step(state, setpoint, parameters, 0.01, physics=Physics(drag=True))
     assert state[State.VELOCITY, 0] == pytest.approx(np.exp(-1), rel=1e-4)
 
 
@@ -112,8 +113,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("state", np.zeros((17, 2)), "state has dtype float64"),
     ("rotor_speed_setpoint", np.zeros((4, 3), np.float32), r"rotor_speed_setpoint has shape \(4, 3\)"),
     ("rotor_speed_setpoint", np.zeros((4, 4), np.float32)[:, ::2], "rotor_speed_setpoint is not C-contiguous"),
-    ("parameters", np.zeros((2, 42), np.float32).T, "parameters is not C-contiguous"),
-    ("parameters", np.zeros((42, 2), np.int32), "parameters has dtype int32"),
+    ("parameters", np.zeros((2, 51), np.float32).T, "parameters is not C-contiguous"),
+    ("parameters", np.zeros((51, 2), np.int32), "parameters has dtype int32"),
     ("dt", float("nan"), "dt is nan"),
     ("dt", float("inf"), "dt is inf"),
     ("threads", 0, "threads is 0"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fledge_sim import robot, rows
 from fledge_sim.errors import FledgeError
+from fledge_sim.physics import SUBSTEPS_MAX, Effect
 from fledge_sim.rows import Parameter, State
 
 HEADER = Path(__file__).parents[2] / "sim/native/quadrotor.h"
@@ -24,12 +25,14 @@ def test_rows_are_numbered_as_in_c(enum: type[IntEnum]) -> None:
         rows.ROTORS,
         rows.PARAMETERS,
     )
-    assert (int(numbers["EFFECT_DRAG"]), int(numbers["EFFECT_FLOOR"])) == (rows.EFFECT_DRAG, rows.EFFECT_FLOOR)
+    bits = {name.removeprefix("EFFECT_"): int(value) for name, value in numbers.items() if name.startswith("EFFECT_")}
+    assert bits == {effect.name: effect.value for effect in Effect}
+    assert int(numbers["SUBSTEPS_MAX"]) == SUBSTEPS_MAX
 
 
 def test_parameters_of_the_crazyflie() -> None:
     parameters = rows.parameter_rows(CRAZYFLIE, 3)
-    assert parameters.shape == (42, 3)
+    assert parameters.shape == (51, 3)
     assert parameters.dtype == np.float32
     first = parameters[:, 0]
     assert np.array_equal(parameters, np.repeat(first[:, None], 3, axis=1))

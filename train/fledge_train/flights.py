@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_sim import kernel, sensors
+from fledge_sim.physics import Physics
 from fledge_sim.policy import Policy, forward
 from fledge_sim.robot import Robot
 from fledge_sim.rows import Float32, State
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 DT = 0.01
 """[s], native step."""
+PHYSICS = Physics(drag=True)
 ROWS = 256
 """Episodes per call of the network: products this small stay on one thread, where BLAS is several times faster."""
 LIMIT = 0.6
@@ -31,7 +33,7 @@ class Scenario:
     state: Float32
     """First state, (17, n)."""
     parameters: Float32
-    """(42, n)"""
+    """(51, n)"""
     target: Callable[[float], sensors.Target]
     """Set-point at a time [s]."""
     duration: float
@@ -128,6 +130,6 @@ def _advance(robot: Robot, state: Float32, parameters: Float32, *commands: tuple
     for action, until in commands:
         if until - now > 1e-9:
             setpoint = kernel.setpoint_from_action(robot, action.T)
-            state = kernel.step(state, setpoint, parameters, until - now, drag=True)
+            state = kernel.step(state, setpoint, parameters, until - now, physics=PHYSICS)
             now = until
     return state

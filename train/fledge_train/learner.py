@@ -13,7 +13,7 @@ from fledge_sim.native import NativeError, open_library
 from fledge_sim.rows import PARAMETERS, STATES, Float32
 from numpy.typing import NDArray
 
-ABI = 2
+ABI = 3
 OBSERVED = 18
 ALIGNMENT = 64
 

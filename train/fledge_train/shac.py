@@ -19,9 +19,10 @@ import numpy as np
 from fledge_sim import robot as robots
 from fledge_sim.contract import Contract, TrainingRecord
 from fledge_sim.errors import FledgeError
+from fledge_sim.physics import Physics
 from fledge_sim.policy import Policy, assemble
 from fledge_sim.robot import Robot
-from fledge_sim.rows import EFFECT_DRAG, Float32
+from fledge_sim.rows import Float32
 
 from fledge_train import networks
 from fledge_train.config import TrainConfig
@@ -149,7 +150,7 @@ def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
 def _problem(config: TrainConfig, robot: Robot) -> Problem:
     """Scalars of the native problem; the learner adds the arrays."""
     longest = round(max(config.horizon.start, config.horizon.end))
-    p = Problem(environments=config.environments, horizon=longest, effects=EFFECT_DRAG, dt=DT)
+    p = Problem(environments=config.environments, horizon=longest, effects=Physics(drag=True).effects, dt=DT)
     p.hover_action, p.position_limit, p.age_limit = robot.hover_action, config.position_limit, config.age_limit
     terms = networks.observation_terms(config.sensors, 0)
     for name in ("clip", "scale", "noise"):

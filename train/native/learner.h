@@ -14,7 +14,7 @@
 enum {
     LEARNER_GRANULE = 16,   /* environments come in multiples of the widest variant's lanes */
     LEARNER_ALIGNMENT = 64, /* [bytes] */
-    LEARNER_ABI = 2,        /* raised with every change of this file; learner.py refuses another */
+    LEARNER_ABI = 3,        /* raised with every change of this file; learner.py refuses another */
     LEARNER_OBSERVED = 18,  /* position error 3, rotation 9, velocity error 3, angular velocity 3 */
     LEARNER_LAYERS_MAX = 3,
     LEARNER_HIDDEN_MAX = 128,
@@ -24,7 +24,7 @@ enum {
 /* Rows of one environment. The first LEARNER_POOL_ROWS are also one row of the pool from which resets draw. */
 enum learner_row {
     LEARNER_STATE = 0,                                        /* 17, quadrotor.h */
-    LEARNER_PARAMETER = LEARNER_STATE + QUADROTOR_STATES,     /* 42, quadrotor.h */
+    LEARNER_PARAMETER = LEARNER_STATE + QUADROTOR_STATES,     /* 51, quadrotor.h */
     LEARNER_DELAY = LEARNER_PARAMETER + QUADROTOR_PARAMETERS, /* 3, weights of a_t, a_t-1, a_t-2 in the command */
     LEARNER_AMPLITUDE = LEARNER_DELAY + 3,                    /* 3, [m] per axis: r = A cos(phase) */
     LEARNER_FREQUENCY = LEARNER_AMPLITUDE + 3,                /* 3, [rad/s] */
