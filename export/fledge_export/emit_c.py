@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from fledge_sim.contract import TERM_SIZES, Contract
+from fledge_sim.contract import TERM_SIZES, Contract, NetworkShape
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy
 
@@ -49,6 +49,7 @@ def emit(policy: Policy) -> EmittedC:
         golden_count=golden.COUNT,
         weights=_rows([_float(value) for value in layout.values]),
         weights_crc32=f"{weights_crc32(layout):08x}",
+        functions=_functions(policy.contract.network),
         step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
         goldens=_golden_arrays(goldens),
         self_test=_fill(f"{kind}_self_test.c"),
@@ -104,13 +105,14 @@ def _mlp_step(policy: Policy, layout: Layout) -> str:
         width = inputs if index == 0 else hidden[index - 1]
         start = layout.offsets[f"dense{index}"]
         lines.append(f"dense(policy_weights + {start}, {source}, {width}, {target}, {padded(outputs)});")
-        lines.append(f"tanh_each({target}, {outputs});")
+        lines.append(f"{policy.contract.network.activation}_each({target}, {outputs});")
     last = "layer_a" if len(hidden) % 2 == 0 else "layer_b"
     lines.append(
         f"dense(policy_weights + {layout.offsets['output']}, {last}, {hidden[-1]}, output, POLICY_OUTPUT_SIZE);"
     )
     scratch = max(inputs, *(padded(outputs) for outputs in hidden))
-    return _fill("mlp_step.c", scratch=scratch, layers="\n".join("    " + line for line in lines))
+    body = "\n".join("    " + line for line in lines)
+    return _fill("mlp_step.c", scratch=scratch, layers=body, squash=f"{policy.contract.network.squash}_each")
 
 
 def _gru_step(policy: Policy, layout: Layout) -> str:
@@ -120,7 +122,15 @@ def _gru_step(policy: Policy, layout: Layout) -> str:
         hidden_padded=padded(hidden),
         gates_padded=padded(2 * hidden),
         **{f"offset_{name}": offset for name, offset in layout.offsets.items()},
+        squash=f"{policy.contract.network.squash}_each",
     )
+
+
+def _functions(network: NetworkShape) -> str:
+    """Elementwise functions that the network needs; an unused one would be a warning."""
+    needed = {network.activation, network.squash}
+    rational = ["tanh_rational"] if needed & {"tanh", "elu"} else []
+    return "".join(_fill(f"{name}.c") for name in (*rational, *sorted(needed, reverse=True)))
 
 
 def _golden_arrays(vectors: golden.GoldenVectors) -> str:
@@ -141,9 +151,11 @@ def _check_headroom(policy: Policy) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         clip, scale = normaliser(policy)
         observed = float((clip.astype(np.float64) * scale).max())
+    bound, unbounded = 1.0, policy.contract.network.activation != "tanh"
     for name, (weight, bias) in layers(policy).items():
-        bound = max(observed, 1.0) if name in ("dense0", "gates", "candidate_input") else 1.0
-        largest = (np.abs(weight).sum(axis=1, dtype=np.float64) * bound + np.abs(bias)).max()
+        first = name in ("dense0", "gates", "candidate_input")
+        bound = max(observed, 1.0) if first else largest if unbounded else 1.0
+        largest = max(1.0, (np.abs(weight).sum(axis=1, dtype=np.float64) * bound + np.abs(bias)).max())
         if not largest < 1e37:
             raise EmitError(f"layer {name} can overflow float32 (sums up to {largest:.1e}); the training run diverged")
 

@@ -7,6 +7,7 @@ every elementwise float32 sum, product and quotient as IEEE 754 says, which is a
 from __future__ import annotations
 
 import numpy as np
+from fledge_sim.contract import NetworkShape
 from fledge_sim.policy import Float32, Policy
 
 from fledge_export.layout import layers, normaliser
@@ -35,8 +36,24 @@ def step(policy: Policy, observation: Float32, state: Float32) -> tuple[Float32,
         state = x = (np.float32(1) - update) * candidate + update * hidden
     else:
         for index in range(len(policy.contract.network.hidden)):
-            x = tanh(_dense(*maps[f"dense{index}"], x))
-    return tanh(_dense(*maps["output"], x)), state
+            x = activate(policy.contract.network, _dense(*maps[f"dense{index}"], x))
+    total = _dense(*maps["output"], x)
+    return tanh(total) if policy.contract.network.squash == "tanh" else _clamp(total, np.float32(1)), state
+
+
+def activate(network: NetworkShape, x: Float32) -> Float32:
+    """What follows a hidden layer; relu of a negative zero is zero."""
+    if network.activation == "tanh":
+        return tanh(x)
+    zero = np.float32(0)
+    positive = np.where(np.signbit(x), zero, x)
+    return positive if network.activation == "relu" else positive + _exp_minus_one(np.where(np.signbit(x), x, zero))
+
+
+def _exp_minus_one(x: Float32) -> Float32:
+    """e^x - 1 for x <= 0 as 2 t / (1 - t), t = tanh(x / 2); within 1e-6."""
+    t = tanh(np.float32(0.5) * x)
+    return (t + t) / (np.float32(1) - t)
 
 
 def tanh(unbounded: Float32) -> Float32:

@@ -69,7 +69,8 @@ def to_model(policy: Policy) -> Any:
     x = graph.node("Mul", within, graph.constant("scale", scale), name="normalised")
     x = _gru(graph, policy, x) if contract.network.kind == "gru" else _mlp(graph, policy, x)
     x = graph.dense(policy, x, "output.weight", "output.bias", name="output")
-    x = graph.node("Tanh", x, name="squashed")
+    if contract.network.squash == "tanh":
+        x = graph.node("Tanh", x, name="squashed")
     one = np.ones(1, np.float32)  # onnxruntime's tanh reaches 1.0000001
     x = graph.node("Max", x, graph.constant("action_low", -one), name="action_above")
     graph.node("Min", x, graph.constant("action_high", one), name="action")
@@ -132,7 +133,7 @@ def load(path: Path) -> Policy:
 def _mlp(graph: _Graph, policy: Policy, x: str) -> str:
     for index in range(len(policy.contract.network.hidden)):
         total = graph.dense(policy, x, f"dense{index}.weight", f"dense{index}.bias", name=f"dense{index}")
-        x = graph.node("Tanh", total, name=f"hidden{index}")
+        x = graph.node(policy.contract.network.activation.capitalize(), total, name=f"hidden{index}")
     return x
 
 

@@ -89,10 +89,14 @@ class Envelope:
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """gru: one GRU layer of hidden[0], dense to 4, tanh. mlp: dense + tanh per hidden size, dense to 4, tanh."""
+    """gru: one GRU layer of hidden[0], dense to 4, squash. mlp: dense + activation per hidden size, dense to 4, squash."""
 
     kind: Literal["gru", "mlp"]
     hidden: tuple[int, ...]
+    activation: Literal["tanh", "relu", "elu"] = "tanh"
+    """Behind each hidden layer of an mlp; a gru has its own."""
+    squash: Literal["tanh", "clip"] = "tanh"
+    """How the last layer's sums become actions in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,15 @@ class Contract:
         return self.network.hidden[0] if self.network.kind == "gru" else 0
 
     def canonical_json(self) -> str:
-        """Sorted keys, no white space, shortest exact floats: the text that is hashed."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Sorted keys, no white space, shortest exact floats: the text that is hashed.
+
+        Fields of the network that came later are left out at their default: contracts from before keep their hash.
+        """
+        tree = dataclasses.asdict(self)
+        for entry in dataclasses.fields(NetworkShape):
+            if tree["network"][entry.name] == entry.default:
+                del tree["network"][entry.name]
+        return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def sha256(self) -> str:
@@ -185,6 +196,7 @@ def validate(contract: Contract) -> None:
     _require(bool(hidden) and min(hidden) > 0, f"network needs at least one hidden size, all positive: {hidden}")
     _require(contract.setpoint == SetpointSemantics(), f"unknown set-point semantics {contract.setpoint}")
     _require(contract.network.kind != "gru" or len(hidden) == 1, "a gru has one hidden size")
+    _require(contract.network.kind != "gru" or contract.network.activation == "tanh", "a gru's activation is tanh")
     try:
         contract.canonical_json()
     except (TypeError, ValueError, RecursionError) as error:

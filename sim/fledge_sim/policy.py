@@ -6,8 +6,10 @@ Weights (row-major, y = W x + b):
     gru: gru.weight_input (3H, I), gru.weight_hidden (3H, H), gru.bias_input (3H,), gru.bias_hidden (3H,), gate order
          reset, update, candidate; output.weight (4, H), output.bias (4,).
          r = sigmoid(Wr x + Ur h + b), z likewise, c = tanh(Wc x + bc + r * (Uc h + dc)), h' = (1 - z) c + z h.
-    mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (4, Hn), output.bias (4,); tanh everywhere.
-The output layer is followed by tanh. Inputs are clipped and scaled as the contract says before the first layer.
+    mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (4, Hn), output.bias (4,); behind each
+         hidden layer the contract's activation: tanh, relu max(x, 0), or elu x for x > 0 and e^x - 1 otherwise.
+The output layer is followed by the contract's squash: tanh, or clip to [-1, 1]. Inputs are clipped and scaled as the
+contract says before the first layer.
 """
 
 from __future__ import annotations
@@ -165,8 +167,22 @@ def forward(
         state = x = (1 - update) * candidate + update * state
     else:
         for index in range(len(policy.contract.network.hidden)):
-            x = np.tanh(x @ weights[f"dense{index}.weight"].T + weights[f"dense{index}.bias"])
-    return np.tanh(x @ weights["output.weight"].T + weights["output.bias"]), state
+            x = activate(policy.contract.network, x @ weights[f"dense{index}.weight"].T + weights[f"dense{index}.bias"])
+    return squash(policy.contract.network, x @ weights["output.weight"].T + weights["output.bias"]), state
+
+
+def activate(network: NetworkShape, x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What follows a hidden layer of an mlp, elementwise."""
+    if network.activation == "tanh":
+        return np.asarray(np.tanh(x))
+    if network.activation == "relu":
+        return np.asarray(np.maximum(x, 0))
+    return np.asarray(np.where(x > 0, x, np.expm1(np.minimum(x, 0))))
+
+
+def squash(network: NetworkShape, x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What follows the last layer, elementwise; into [-1, 1]."""
+    return np.asarray(np.tanh(x) if network.squash == "tanh" else np.clip(x, -1, 1))
 
 
 def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
