@@ -151,11 +151,11 @@ def _check_headroom(policy: Policy) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         clip, scale = normaliser(policy)
         observed = float((clip.astype(np.float64) * scale).max())
-    bound, unbounded = 1.0, policy.contract.network.activation != "tanh"
+    largest, bounded = 1.0, policy.contract.network.activation == "tanh"
     for name, (weight, bias) in layers(policy).items():
         first = name in ("dense0", "gates", "candidate_input")
-        bound = max(observed, 1.0) if first else largest if unbounded else 1.0
-        largest = max(1.0, (np.abs(weight).sum(axis=1, dtype=np.float64) * bound + np.abs(bias)).max())
+        bound = max(observed, 1.0) if first else 1.0 if bounded else largest
+        largest = max(1.0, float((np.abs(weight).sum(axis=1, dtype=np.float64) * bound + np.abs(bias)).max()))
         if not largest < 1e37:
             raise EmitError(f"layer {name} can overflow float32 (sums up to {largest:.1e}); the training run diverged")
 

@@ -89,7 +89,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """gru: one GRU layer of hidden[0], dense to 4, squash. mlp: dense + activation per hidden size, dense to 4, squash."""
+    """gru: one GRU layer of hidden[0]. mlp: dense + activation per hidden size. Behind either: dense to 4, squash."""
 
     kind: Literal["gru", "mlp"]
     hidden: tuple[int, ...]

@@ -14,11 +14,11 @@ from fledge_sim.contract import NetworkShape
 from fledge_sim.policy import Policy
 
 MakePolicy = Callable[..., Policy]
+Activation = Literal["tanh", "relu", "elu"]
+Squash = Literal["tanh", "clip"]
 
 
-def with_functions(
-    policy: Policy, activation: Literal["tanh", "relu", "elu"], squash: Literal["tanh", "clip"]
-) -> Policy:
+def with_functions(policy: Policy, activation: Activation, squash: Squash) -> Policy:
     network = dataclasses.replace(policy.contract.network, activation=activation, squash=squash)
     return policies.assemble(dataclasses.replace(policy.contract, network=network), policy.weights)
 
@@ -26,7 +26,7 @@ def with_functions(
 @pytest.mark.parametrize("squash", ["tanh", "clip"])
 @pytest.mark.parametrize("activation", ["relu", "elu", "tanh"])
 def test_a_network_with_any_functions_is_exported_exactly(
-    make_policy: MakePolicy, activation: Literal["tanh", "relu", "elu"], squash: Literal["tanh", "clip"]
+    make_policy: MakePolicy, activation: Activation, squash: Squash
 ) -> None:
     policy = with_functions(make_policy("mlp", (18, 7), history=2, gain=2.0), activation, squash)
     engines = {"host C": parity.host_engine(policy), "onnxruntime": parity.onnx_engine(policy)}
