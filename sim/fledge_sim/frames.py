@@ -6,6 +6,7 @@ forward, y left, z up. Functions take numpy arrays or torch tensors of any leadi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -32,17 +33,18 @@ def normalise(q: Array) -> Array:
 
 def multiply(a: Array, b: Array) -> Array:
     """Hamilton product a (x) b, (..., 4): first rotates by b, then by a."""
-    aw, ax, ay, az = (a[..., i] for i in range(4))
-    bw, bx, by, bz = (b[..., i] for i in range(4))
-    return _stack(
-        a,
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-    )
+    return _stack(a, multiply_rows([a[..., i] for i in range(4)], [b[..., i] for i in range(4)]))
+
+
+def multiply_rows(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
+    """Hamilton product a (x) b, each given and returned as its four components, of any one shape."""
+    (aw, ax, ay, az), (bw, bx, by, bz) = a, b
+    return [
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    ]
 
 
 def rotate(q: Array, vector_body: Array) -> Array:
@@ -81,8 +83,13 @@ def cross(a: Array, b: Array) -> Array:
 
 def rotation_matrix(q: Array) -> Array:
     """rotation_world_from_body, (..., 3, 3), of unit quaternions q (..., 4): its columns are the body axes in world."""
-    w, x, y, z = (q[..., i] for i in range(4))
-    entries = [
+    return _stack(q, rotation_rows([q[..., i] for i in range(4)])).reshape((*q.shape[:-1], 3, 3))
+
+
+def rotation_rows(q: Sequence[Array]) -> list[Array]:
+    """The nine entries of the matrix of `rotate` for any q, row by row; q as its four components, of any one shape."""
+    w, x, y, z = q
+    return [
         1 - 2 * (y * y + z * z),
         2 * (x * y - w * z),
         2 * (x * z + w * y),
@@ -93,7 +100,6 @@ def rotation_matrix(q: Array) -> Array:
         2 * (y * z + w * x),
         1 - 2 * (x * x + y * y),
     ]
-    return _stack(q, entries).reshape((*q.shape[:-1], 3, 3))
 
 
 def rate(q: Array, angular_velocity_body: Array) -> Array:

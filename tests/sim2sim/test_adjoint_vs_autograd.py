@@ -17,7 +17,7 @@ def autograd(sample: Any, dt: float, adjoint_next: NDArray[np.float64], **effect
     """dL/dstate (17, n) and dL/dsetpoint (4, n) of L = adjoint_next : step(state, setpoint)."""
     state, setpoint = (torch.from_numpy(rows).requires_grad_() for rows in (sample.state, sample.setpoint))
     parameters = dynamics.parameters_from_rows(torch.from_numpy(sample.parameters))
-    following = dynamics.step(dynamics.state_from_rows(state), setpoint.T, parameters, dt, **effects)
+    following = dynamics.step(dynamics.state_from_rows(state), setpoint.T, parameters, dt, kernel.Physics(**effects))
     loss = (dynamics.state_to_rows(following) * torch.from_numpy(adjoint_next)).sum()
     state_bar, setpoint_bar = torch.autograd.grad(loss, (state, setpoint))
     return state_bar.numpy(), setpoint_bar.numpy()
@@ -77,7 +77,7 @@ def test_torch_function_backpropagates_through_many_steps(sample_quadrotor: Call
     parameters = dynamics.parameters_from_rows(torch.from_numpy(sample.parameters))
     reference = dynamics.state_from_rows(torch.from_numpy(sample.state))
     for _ in range(20):
-        reference = dynamics.step(reference, leaf.T, parameters, 0.01, drag=True)
+        reference = dynamics.step(reference, leaf.T, parameters, 0.01, kernel.Physics(drag=True))
     (dynamics.state_to_rows(reference) * weights).sum().backward()
 
     state, setpoint, rows = (torch.from_numpy(array).float() for array in sample)

@@ -31,7 +31,7 @@ def reference_step(sample: Any, dt: float, **effects: bool) -> NDArray[np.float6
         torch.from_numpy(sample.setpoint).T,
         dynamics.parameters_from_rows(torch.from_numpy(sample.parameters)),
         dt,
-        **effects,
+        kernel.Physics(**effects),
     )
     rows: NDArray[np.float64] = dynamics.state_to_rows(following).numpy()
     return rows
@@ -69,7 +69,7 @@ def test_a_second_of_flight_stays_with_the_reference(sample_quadrotor: Callable[
     state, setpoint, parameters = (rows.astype(np.float32) for rows in sample)
     expected = sample
     for _ in range(100):
-        kernel.step(state, setpoint, parameters, 0.01, drag=True, out=state)
+        kernel.step(state, setpoint, parameters, 0.01, physics=kernel.Physics(drag=True), out=state)
         expected = expected._replace(state=reference_step(expected, 0.01, drag=True))
     # unequal rotors spin these up to some 500 rad/s, which magnifies each rounding about a hundredfold
     assert relative_error(state, expected.state) < 1e-3

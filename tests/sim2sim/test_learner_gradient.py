@@ -15,6 +15,7 @@ import torch
 from fledge_sim import dynamics, frames
 from fledge_sim import robot as robots
 from fledge_sim.contract import TrainingRecord
+from fledge_sim.physics import Physics
 from fledge_sim.rows import Parameter, State
 from fledge_train import config, learner, networks, shac
 from fledge_train.config import ActorConfig, SensorConfig, TrainConfig
@@ -127,7 +128,7 @@ class Oracle:
             actions.append(action)
             command = sum(delay[:, k : k + 1] * actions[-1 - k] for k in range(3))
             assert isinstance(command, torch.Tensor)
-            s = dynamics.step(s, self.setpoint(command), parameters, shac.DT, drag=True)
+            s = dynamics.step(s, self.setpoint(command), parameters, shac.DT, Physics(drag=True))
             cost = self.cost(s, t, actions[-1], actions[-2])
             self.costs.append(cost.detach())
             total = total + self.cfg.discount**t * cost.sum() / (STEPS * self.cfg.environments)
