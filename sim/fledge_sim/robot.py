@@ -236,19 +236,37 @@ def _check_flyable(robot: Robot, where: str) -> None:
 
 
 def _check_battery(robot: Robot, where: str) -> None:
-    """A battery that empties downwards, and that can drive the rotors as fast as the commands ask."""
+    """A battery that empties downwards and holds under load."""
     voltages = [robot.open_circuit_voltage(step / 100) for step in range(101)]
     if voltages[0] <= 0 or any(low >= high for low, high in itertools.pairwise(voltages)):
         raise RobotError(f"{where}: [battery_open_circuit] must be positive and rise with the state of charge 0..1")
-    fastest = robot.speed_per_volt * voltages[-1]
+    speed = rotor_speed_from_thrust(robot.thrust_curve, robot.thrust_max)
+    power = 4 * robot.torque_per_thrust / robot.drive_efficiency * robot.thrust_max * speed
+    largest = voltages[0] ** 2 / (2 * power)
+    if robot.battery_resistance > largest:
+        raise RobotError(
+            f"{where}: [battery_resistance] {robot.battery_resistance} ohm is too much for the {power:.3g} W of full "
+            f"thrust on an empty battery of {voltages[0]:.2f} V; give at most {largest:.3g}, or correct it"
+        )
+    _check_drive(robot, voltages[-1], where)
+
+
+def _check_drive(robot: Robot, full: float, where: str) -> None:
+    """Rotors that a battery of voltage `full` can drive as fast as the commands ask."""
+    fastest = robot.speed_per_volt * full
     asked = rotor_speed_from_thrust(robot.thrust_curve, robot.thrust_max)
     if robot.actuation == "thrust_fraction" and fastest < asked:
         raise RobotError(
-            f"{where}: [speed_per_volt] full duty on a full battery of {voltages[-1]:.2f} V turns at {fastest:.0f} "
-            f"rad/s, thrust_max needs {asked:.0f}; lower thrust_max or correct speed_per_volt"
+            f"{where}: [speed_per_volt] full duty on a full battery of {full:.2f} V turns at {fastest:.0f} rad/s, "
+            f"thrust_max needs {asked:.0f}; lower thrust_max or correct speed_per_volt"
         )
     if robot.actuation == "rotor_speed_fraction" and fastest < robot.rotor_speed_max:
         raise RobotError(
             f"{where}: [rotor_speed_max] {robot.rotor_speed_max:.0f} rad/s is more than full duty gives on a full "
             f"battery ({fastest:.0f}); lower it or correct speed_per_volt"
+        )
+    if robot.actuation == "duty" and not 0.99 < robot.duty_speed / robot.rotor_speed_max < 1.01:
+        raise RobotError(
+            f"{where}: [rotor_speed_max] {robot.rotor_speed_max:.0f} rad/s must be the speed at full duty and nominal "
+            f"voltage, {robot.duty_speed:.0f}, for actuation by duty; correct it or speed_per_volt"
         )

@@ -53,6 +53,7 @@ def test_the_battery_of_the_crazyflie() -> None:
 
 def test_duty_is_a_fraction_of_the_nominal_voltage() -> None:
     tree = {**copy.deepcopy(TREE), "actuation": "duty"}
+    tree["rotor_speed_max"]["value"] = 3701.0
     model = robot.parse(tree, "here")
     # 970.8 rad/s/V * 3.8125 V = 3701.2 rad/s; hover at 2432 of it: fraction 0.6572, action 2 (f - 0.12) / 0.88 - 1
     assert model.full_scale == pytest.approx(3701.2, abs=0.1)
@@ -64,6 +65,11 @@ def test_rotors_faster_than_the_battery_allows_are_refused() -> None:
     tree["rotor_speed_max"]["value"] = 5000.0
     with pytest.raises(RobotError, match=r"rotor_speed_max\] 5000 rad/s is more than full duty gives"):
         robot.parse(tree, "here")
+
+
+def test_duty_has_one_top_speed() -> None:
+    with pytest.raises(RobotError, match=r"rotor_speed_max\] 2990 rad/s must be the speed at full duty .*, 3701,"):
+        robot.parse({**copy.deepcopy(TREE), "actuation": "duty"}, "here")
 
 
 def test_thrust_curve_is_inverted() -> None:
@@ -139,6 +145,8 @@ def test_a_missing_quantity_is_named(name: str) -> None:
             {"value": 700.0},
             r"full duty on a full battery of 4.20 V turns at 2940 rad/s, .* needs 2983",
         ),
+        # 4 * 0.00699 / 0.7 * 0.12 * 2983 = 14.3 W on 3.45 V: 3.45^2 / (2 * 14.3) = 0.416 ohm
+        ("battery_resistance", {"value": 0.5}, r"0.5 ohm is too much for the 14.3 W .* at most 0.416"),
         ("drive_efficiency", {"value": 1.2}, r"\[drive_efficiency\] value 1.2 is outside"),
         ("mass", {"value": 0.06}, r"cannot hover with authority to spare \(thrust-to-weight 0.8"),
     ],
