@@ -8,6 +8,7 @@ Weights (row-major, y = W x + b):
          r = sigmoid(Wr x + Ur h + b), z likewise, c = tanh(Wc x + bc + r * (Uc h + dc)), h' = (1 - z) c + z h.
     mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (4, Hn), output.bias (4,); behind each
          hidden layer the contract's activation: tanh, relu max(x, 0), or elu x for x > 0 and e^x - 1 otherwise.
+A quantised policy's weights lie on a grid, whose scales are further arrays: fledge_sim.quantization.
 The output layer is followed by the contract's squash: tanh, or clip to [-1, 1]. Inputs are clipped and scaled as the
 contract says before the first layer.
 """
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from fledge_sim.contract import Contract, NetworkShape, parse
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
+from fledge_sim.quantization import array_shapes
 
 Float32 = NDArray[np.float32]
 Weights = Mapping[str, Float32]
@@ -78,7 +80,8 @@ class Policy:
     weights: Weights
 
     def __post_init__(self) -> None:
-        shapes = weight_shapes(self.contract.network, self.contract.observation_size)
+        network, inputs = self.contract.network, self.contract.observation_size
+        shapes = weight_shapes(network, inputs) | array_shapes(network, inputs, self.contract.quantisation)
         if set(shapes) != set(self.weights):
             missing = ", ".join(sorted(set(shapes) ^ set(self.weights)))
             raise PolicyFileError(f"policy: weights missing or not expected by the contract: {missing}")
