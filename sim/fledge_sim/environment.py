@@ -17,6 +17,7 @@ from fledge_sim.physics import Physics
 from fledge_sim.randomize import Randomization
 from fledge_sim.robot import Robot
 from fledge_sim.tasks import InitialState, ReferenceDistribution
+from fledge_sim.trajectories import SmoothReference, WaypointReference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +91,7 @@ class Task:
     """Where an episode starts and what it should follow."""
 
     initial_state: InitialState = InitialState()
-    reference: ReferenceDistribution | None = None
+    reference: ReferenceDistribution | SmoothReference | WaypointReference | None = None
     """None: hover."""
     look_ahead: LookAhead = LookAhead()
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
