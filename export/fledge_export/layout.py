@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from fledge_sim.contract import Contract, NetworkShape
 from fledge_sim.policy import Float32, Policy
 
+PARTS = ("weight", "bias")
 WIDE, NARROW = 16, 4
 """Outputs per pass of the two kernels; a layer is padded with zero rows to a multiple of NARROW."""
 
@@ -27,7 +30,12 @@ def padded(outputs: int) -> int:
 
 def normaliser(policy: Policy) -> tuple[Float32, Float32]:
     """Clip [contract units] and scale of each input, (I,) each."""
-    terms = policy.contract.observation
+    return clip_and_scale(policy.contract)
+
+
+def clip_and_scale(contract: Contract) -> tuple[Float32, Float32]:
+    """As `normaliser`, where there is no policy yet."""
+    terms = contract.observation
     clip = np.concatenate([np.full(term.size, term.clip, np.float32) for term in terms])
     scale = np.concatenate([np.full(term.size, term.scale, np.float32) for term in terms])
     return clip, scale
@@ -52,6 +60,24 @@ def layers(policy: Policy) -> dict[str, tuple[Float32, Float32]]:
             result[f"dense{index}"] = (w[f"dense{index}.weight"], w[f"dense{index}.bias"])
     result["output"] = (w["output.weight"], w["output.bias"])
     return result
+
+
+def from_layers(network: NetworkShape, dense: Mapping[str, tuple[Float32, Float32]]) -> dict[str, Float32]:
+    """The arrays of a policy file from its dense maps: the inverse of `layers`; a gate's bias goes to its input."""
+    result = {f"{name}.{part}": array for name in dense for part, array in zip(PARTS, dense[name], strict=True)}
+    if network.kind != "gru":
+        return result
+    hidden = network.hidden[0]
+    joint, bias = dense["gates"]
+    inputs = joint.shape[1] - hidden
+    return {
+        "gru.weight_input": np.vstack([joint[:, :inputs], dense["candidate_input"][0]]),
+        "gru.weight_hidden": np.vstack([joint[:, inputs:], dense["candidate_hidden"][0]]),
+        "gru.bias_input": np.concatenate([bias, dense["candidate_input"][1]]),
+        "gru.bias_hidden": np.concatenate([np.zeros(2 * hidden, np.float32), dense["candidate_hidden"][1]]),
+        "output.weight": result["output.weight"],
+        "output.bias": result["output.bias"],
+    }
 
 
 def pack(policy: Policy) -> Layout:
