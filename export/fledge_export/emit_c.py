@@ -22,7 +22,9 @@ from fledge_export import golden
 from fledge_export.layout import Layout, layers, normaliser, pack, padded
 
 TEMPLATES = Path(__file__).parent / "templates"
-ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1}
+ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1, "duty": 2}
+FIRMWARE_TERMS = tuple(name for name in TERM_SIZES if name != "look_ahead")
+"""Observation terms that the flight code builds."""
 
 
 class EmitError(FledgeError):
@@ -89,10 +91,13 @@ def _header(contract: Contract, network: str) -> str:
 
 
 def _offsets(contract: Contract) -> str:
+    unknown = [term.name for term in contract.observation if term.name not in FIRMWARE_TERMS]
+    if unknown:
+        raise EmitError(f"the firmware does not build the observation {', '.join(unknown)}; train a policy without it")
     starts: dict[str, int] = {}
     for term in contract.observation:
         starts[term.name] = sum(before.size for before in contract.observation[: len(starts)])
-    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in TERM_SIZES]
+    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in FIRMWARE_TERMS]
     return "\n".join(lines)
 
 

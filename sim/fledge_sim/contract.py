@@ -24,9 +24,14 @@ TERM_SIZES: Mapping[str, int | None] = {
     "rotation": 9,
     "velocity_error": 3,
     "angular_velocity": 3,
+    "look_ahead": None,
     "action_history": None,
 }
-"""Known observation terms and their sizes; None: any multiple of four (oldest action first)."""
+"""Known observation terms and their sizes; None: any multiple of TERM_GRANULES."""
+
+TERM_GRANULES: Mapping[str, int] = {"look_ahead": 6, "action_history": 4}
+"""look_ahead: of each future reference, position and velocity, minus the sensed ones, nearest first.
+action_history: four motors, oldest first."""
 
 
 class ContractError(FledgeError):
@@ -129,6 +134,8 @@ class Contract:
     setpoint: SetpointSemantics = SetpointSemantics()
     envelope: Envelope = Envelope()
     quantisation: str = "float32"
+    look_ahead_spacing: float = 0.0
+    """[s] between the references of the term look_ahead, the first of which is one spacing ahead."""
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -152,9 +159,11 @@ class Contract:
     def canonical_json(self) -> str:
         """Sorted keys, no white space, shortest exact floats: the text that is hashed.
 
-        Fields of the network that came later are left out at their default: contracts from before keep their hash.
+        Fields that came later are left out at their default: contracts from before keep their hash.
         """
         tree = dataclasses.asdict(self)
+        if not self.look_ahead_spacing:
+            del tree["look_ahead_spacing"]
         for entry in dataclasses.fields(NetworkShape):
             if tree["network"][entry.name] == entry.default:
                 del tree["network"][entry.name]
@@ -180,6 +189,10 @@ def validate(contract: Contract) -> None:
     """Raise ContractError, naming the field, unless every part is meaningful and consistent."""
     _require(contract.format == FORMAT, f"format {contract.format} is not the supported {FORMAT}; retrain or convert")
     _validate_observation(contract.observation)
+    ahead = any(term.name == "look_ahead" for term in contract.observation)
+    spacing = contract.look_ahead_spacing
+    fits = (math.isfinite(spacing) and spacing > 0) if ahead else spacing == 0
+    _require(fits, f"look_ahead_spacing {spacing} s must be > 0 with a look_ahead term, and 0 without")
     action = contract.action
     _require(0 <= action.low < action.high <= 1, f"action range {action.low}..{action.high} must lie in 0..1")
     _require(-1 < action.hover < 1, f"hover action {action.hover} must lie inside -1..1")
@@ -208,14 +221,18 @@ def _validate_observation(observation: tuple[ObservationTerm, ...]) -> None:
     _require(len(set(names)) == len(names) and bool(names), f"observation terms repeat or are missing: {names}")
     for term in observation:
         _require(term.name in TERM_SIZES, f"unknown observation term '{term.name}'; known: {', '.join(TERM_SIZES)}")
-        expected = TERM_SIZES[term.name]
-        size_fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
-        _require(size_fits, f"term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
+        expected, granule = TERM_SIZES[term.name], TERM_GRANULES.get(term.name, 1)
+        size_fits = term.size == expected if expected else term.size > 0 and term.size % granule == 0
+        wanted = expected or f"a multiple of {granule}"
+        _require(size_fits, f"term '{term.name}' has size {term.size}, expected {wanted}")
         _require(math.isfinite(term.noise) and term.noise >= 0, f"term '{term.name}': noise {term.noise} must be >= 0")
         for name, value in (("clip", term.clip), ("scale", term.scale)):
             _require(math.isfinite(value) and value > 0, f"term '{term.name}': {name} {value} must be finite and > 0")
     if "action_history" in names:
         _require(names[-1] == "action_history", "action_history must be the last observation term")
+    if "look_ahead" in names:
+        others = [name for name in names if name != "action_history"]
+        _require(others[-1] == "look_ahead", "look_ahead must be the last observation term before action_history")
 
 
 def parse(text: str | bytes) -> Contract:

@@ -7,11 +7,10 @@ counter_random.py; what an environment remembers per world: environment_rows.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from fledge_sim.contract import Contract, ObservationTerm
+from fledge_sim.contract import TERM_SIZES, Contract, ObservationTerm
 from fledge_sim.errors import FledgeError
 from fledge_sim.physics import Physics
 from fledge_sim.randomize import Randomization
@@ -21,17 +20,6 @@ from fledge_sim.trajectories import SmoothReference, WaypointReference
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-TERM_SIZES: Mapping[str, int | None] = {
-    "position_error": 3,
-    "rotation": 9,
-    "velocity_error": 3,
-    "angular_velocity": 3,
-    "look_ahead": None,
-    "action_history": None,
-}
-"""Observation terms: those of the contract, and look_ahead, 6 per future reference (position, then velocity, each
-minus the sensed one). None: the size follows from the configuration."""
 
 DELAY_MAX = 2.0
 """Longest delay of commands and of sensors [steps]."""

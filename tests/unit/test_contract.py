@@ -148,3 +148,37 @@ def test_what_is_not_json_is_refused(text: bytes) -> None:
 def test_another_format_is_refused_by_number(text: str) -> None:
     with pytest.raises(ContractError, match=r"format .* is not the supported 1"):
         parse(text)
+
+
+LOOK_AHEAD = ObservationTerm("look_ahead", 12, "m, m/s", "heading", clip=2.0, scale=1.0, noise=0.0)
+
+
+def _ahead(terms: tuple[ObservationTerm, ...], spacing: float) -> Contract:
+    return dataclasses.replace(CONTRACT, observation=terms, look_ahead_spacing=spacing)
+
+
+def test_look_ahead_travels_with_its_spacing() -> None:
+    ahead = _ahead((*CONTRACT.observation[:-1], LOOK_AHEAD, CONTRACT.observation[-1]), 0.05)
+    assert parse(ahead.canonical_json()) == ahead
+    assert ahead.observation_size == CONTRACT.observation_size + 12
+    assert "look_ahead" not in CONTRACT.canonical_json()
+
+
+@pytest.mark.parametrize(
+    ("terms", "spacing", "sentence"),
+    [
+        ((LOOK_AHEAD, *CONTRACT.observation), 0.05, "look_ahead must be the last observation term before"),
+        ((*CONTRACT.observation[:-1], LOOK_AHEAD), 0.0, r"look_ahead_spacing 0.0 s must be > 0 with a look_ahead term"),
+        (CONTRACT.observation, 0.05, r"look_ahead_spacing 0.05 s must be .* 0 without"),
+        (
+            (*CONTRACT.observation[:-1], dataclasses.replace(LOOK_AHEAD, size=8)),
+            0.05,
+            "term 'look_ahead' has size 8, expected a multiple of 6",
+        ),
+    ],
+)
+def test_a_look_ahead_out_of_place_is_refused(
+    terms: tuple[ObservationTerm, ...], spacing: float, sentence: str
+) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        _ahead(terms, spacing)

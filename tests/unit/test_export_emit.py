@@ -13,6 +13,7 @@ from fledge_export import exact, golden
 from fledge_export.emit_c import EmitError, emit, weights_crc32
 from fledge_export.layout import Layout, pack, padded
 from fledge_sim import policy as policies
+from fledge_sim.contract import ObservationTerm
 from fledge_sim.policy import Policy, forward
 
 MakePolicy = Callable[..., Policy]
@@ -52,6 +53,20 @@ def test_a_robot_name_that_c_cannot_quote_is_refused(make_policy: MakePolicy) ->
     contract = dataclasses.replace(policy.contract, robot='x"; int main;')
     with pytest.raises(EmitError, match="cannot be quoted"):
         emit(policies.assemble(contract, policy.weights))
+
+
+def test_a_look_ahead_is_refused_until_the_firmware_builds_it(make_policy: MakePolicy) -> None:
+    contract = make_policy("mlp", (8,), 0).contract
+    ahead = ObservationTerm("look_ahead", 6, "m, m/s", "heading", clip=2.0, scale=1.0, noise=0.0)
+    contract = dataclasses.replace(
+        contract, observation=(*contract.observation, ahead), look_ahead_spacing=0.05, weights_sha256=""
+    )
+    weights = {
+        name: np.zeros(shape, np.float32)
+        for name, shape in policies.weight_shapes(contract.network, contract.observation_size).items()
+    }
+    with pytest.raises(EmitError, match="the firmware does not build the observation look_ahead; train a policy"):
+        emit(policies.assemble(contract, weights))
 
 
 @pytest.mark.parametrize(("outputs", "expected"), [(1, 4), (4, 4), (5, 8), (16, 16), (17, 20)])
