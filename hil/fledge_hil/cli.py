@@ -16,6 +16,7 @@ VERBS: Mapping[str, str] = {
     "fly": "train, export, check and fly on the virtual Crazyflie, in one go; writes a report",
     "train": "train a policy for a robot; writes runs/NAME/policy.npz",
     "eval": "measure a policy in simulation: survival, hover, figure-eights, robustness",
+    "bench": "measure the parts beside their peers: fledge bench sim, fledge bench crosscheck",
     "export": "turn a policy into C for a microcontroller, and into ONNX",
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
