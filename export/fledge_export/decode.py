@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
-from capstone.arm import ARM_OP_MEM, ARM_OP_REG
+from capstone.arm import ARM_CC_AL, ARM_OP_MEM, ARM_OP_REG
 
 from fledge_export.image import Image
 
@@ -20,6 +20,8 @@ FLOAT_LOADS = ("vldmia", "vldmdb", "vpop")
 FLOAT_STORES = ("vstmia", "vstmdb", "vpush")
 MULTIPLE = (*STACK, *FLOAT_LOADS, *FLOAT_STORES, "ldm", "ldmdb", "stm", "stmdb")
 """Loads and stores of a list of registers."""
+CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
+COMPARISONS = ("cmp", "cmn", "tst", "teq")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Instruction:
     """Registers that form the address of a load or store; empty without one."""
     words: int
     """Of the registers named as operands; for a load or store of a list, of the list."""
+    operands: tuple[tuple[str, ...], ...] = ()
+    """One entry per operand as written: its register (both halves of a double-precision one), else nothing."""
+    condition: str = ""
+    """Under which it has an effect: eq, ne, ...; empty if always."""
+    sets_flags: bool = False
+    """Writes N and Z, and perhaps C and V."""
 
 
 def decode(image: Image) -> dict[int, Instruction]:
@@ -83,7 +91,20 @@ def _instruction(entry: Any) -> Instruction:
         writes=_halves(writes),
         addresses=_halves(base if name in MULTIPLE else indices),
         words=len(_halves(moved if name in MULTIPLE else registers)),
+        operands=tuple(_operand(entry, operand) for operand in entry.operands),
+        condition="" if entry.cc == ARM_CC_AL or name == "it" else CONDITIONS[entry.cc - 1],
+        sets_flags=name in COMPARISONS or _written_with_s(entry.mnemonic, name),
     )
+
+
+def _operand(entry: Any, operand: Any) -> tuple[str, ...]:
+    return tuple(sorted(_halves([entry.reg_name(operand.reg)]))) if operand.type == ARM_OP_REG else ()
+
+
+def _written_with_s(mnemonic: str, name: str) -> bool:
+    """adds, addseq: flags are set. By the text: what capstone 5 says of adc and sbc is wrong."""
+    suffix = mnemonic.split(".")[0].removeprefix(name)
+    return suffix == "s" or (suffix[:1] == "s" and suffix[1:] in CONDITIONS)
 
 
 def _halves(registers: Iterable[str]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """What can be said about an exported policy before it flies: on the very instructions that the target will run.
 
-The image holds the policy and nothing else. That its time does not depend on its input is observed here, over random,
-recurrent and edge inputs; it is not proved. Times are modelled, not measured on silicon (fledge_export.timing).
+The image holds the policy and nothing else. That its time does not depend on its input is proved by following data
+through it (fledge_export.taint), and observed over random, recurrent and edge inputs. Times are modelled, not measured
+on silicon (fledge_export.timing).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fledge_export.timing import Timing
 from fledge_sim.policy import Float32, Policy
 from rich.table import Table
 
+from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
 
@@ -101,6 +103,7 @@ def check_source(policy: Policy, directory: Path) -> CheckReport:
         *_second_opinion(policy, directory),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
+        _guarded("input independence", partial(input_independence, target)),
         _guarded("one path", partial(_one_path, target, policy)),
         _guarded("alignment", partial(_alignment, target, policy)),
         _lint(target.mcu.image.path),
@@ -203,7 +206,7 @@ def _inputs(policy: Policy) -> Iterator[tuple[Float32, Float32]]:
 
 
 def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
-    """Same instructions, and same loads from flash, whatever the input: observed, not proved."""
+    """Same instructions, and same loads from flash, whatever the input: observed."""
     paths, inputs = {}, 0
     for observation, state in _inputs(policy):
         trace = target.trace(observation, state)
@@ -211,7 +214,7 @@ def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
         inputs += 1
     counts = sorted(set(timing.counts(target.mcu.image.path, [trace.blocks for trace in paths.values()])))
     if len(paths) == 1:
-        return True, f"{counts[0]} instructions for each of {inputs} inputs (observed, not proved)"
+        return True, f"{counts[0]} instructions for each of {inputs} inputs (observed)"
     return False, f"{inputs} inputs took {len(paths)} paths of {counts[0]} to {counts[-1]} instructions"
 
 

@@ -122,7 +122,9 @@ def test_self_test_that_finds_nothing_is_caught(tmp_path: Path) -> None:
 
 def test_branch_on_data_is_caught(tmp_path: Path) -> None:
     report = check_altered(tmp_path, re.escape("return x * p / q;"), 'if (s > 1) __asm__("nop");\n return x * p / q;')
-    assert failed(report) == {"one path"}
+    assert failed(report) == {"input independence", "one path"}
+    assert "decided by data" in detail(report, "input independence")
+    assert re.search(r"in policy_step\+0x[0-9a-f]+ \(policy\.c:\d+\)", detail(report, "input independence"))
     counts = [int(number) for number in re.findall(r"\d+", detail(report, "one path"))]
     inputs, paths, least, most = counts
     assert inputs >= paths > 1
@@ -131,14 +133,15 @@ def test_branch_on_data_is_caught(tmp_path: Path) -> None:
 
 def test_branch_for_what_is_no_number_is_caught(tmp_path: Path) -> None:
     report = check_altered(tmp_path, *in_step('if (input[0] - input[0] != 0) __asm__ volatile("nop");'))
-    assert failed(report) == {"one path"}
+    assert failed(report) == {"input independence", "one path"}
 
 
 def test_look_up_by_data_is_caught(tmp_path: Path) -> None:
     """Same instructions, other lines of flash: another time."""
     statement = "const word first = {input[0]}; (void)((const volatile float *)policy_weights)[first.bits >> 28];"
     report = check_altered(tmp_path, *in_step(statement))
-    assert failed(report) == {"one path"}
+    assert failed(report) == {"input independence", "one path"}
+    assert "address formed by data" in detail(report, "input independence")
 
 
 def test_unaligned_access_is_caught(tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ def test_unaligned_access_is_caught(tmp_path: Path) -> None:
 def test_wild_pointer_for_some_inputs_fails_with_its_address(tmp_path: Path) -> None:
     condition = "#if defined(__arm__)\n    if (input[0] - input[0] != 0) *(volatile uint32_t *)0x40000000u = 1;\n#endif"
     report = check_altered(tmp_path, *in_step("\n" + condition))
-    assert failed(report) == {"parity: emulated Cortex-M4F", "self-test", "one path"}
+    assert failed(report) == {"parity: emulated Cortex-M4F", "self-test", "input independence", "one path"}
     assert "0x40000000" in detail(report, "one path")
 
 
