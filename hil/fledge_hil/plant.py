@@ -145,10 +145,12 @@ class Plant:
         ]
         if self.robot.actuation == "rotor_speed_fraction":
             return [duty * top for duty in self.duty]
+        if self.robot.actuation == "duty":
+            return [duty * self.voltage * self.robot.speed_per_volt for duty in self.duty]
         return [duty * self.voltage / self._volts_per_speed for duty in self.duty]
 
     def _duty(self, fraction: float) -> float:
-        if self.robot.actuation == "rotor_speed_fraction":
+        if self.robot.actuation != "thrust_fraction":
             return fraction
         speed = rotor_speed_from_thrust(self.robot.thrust_curve, fraction * self.robot.thrust_max)
         return speed * self._volts_per_speed / self.voltage

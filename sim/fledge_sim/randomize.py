@@ -1,22 +1,32 @@
 """Domain randomization: typed ranges over the robot, its actuation delay, its sensors and what pushes it.
 
 Everything here is a pure function of a seed. Row i of a sample does not depend on how many rows are drawn, so a pool
-can grow without changing what came before. The action mapping is never randomized: it is the firmware's constant, and
+can grow without changing what came before. Wind, battery charge and sensor faults belong to the environment
+(fledge_sim.environment). The action mapping is never randomized: it is the firmware's constant, and
 a policy must not learn that one action hovers every drone.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_sim.errors import FledgeError
 from fledge_sim.robot import Robot
 from fledge_sim.rows import Float32, Parameter, parameter_rows
 
 Float64 = NDArray[np.float64]
+Span = tuple[float, float] | None
+
+RELATIVE = (
+    *("mass", "inertia", "rotor_position", "thrust", "thrust_per_rotor", "torque_per_thrust", "rotor_lag"),
+    *("ground_effect", "speed_per_volt", "drive_power"),
+)
+"""Fields that are relative half widths."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,41 @@ class Randomization:
     """Standard deviation of a constant force, per world axis [weights]; normal."""
     disturbance_torque: float = 1e-4
     """Standard deviation of a constant torque, per body axis [weights times metre]; normal."""
+    ground_effect: float = 0.0
+    """Relative half width of the strength of the ground effect."""
+    speed_per_volt: float = 0.0
+    """Relative half width of the rotor speed that a volt gives."""
+    drive_power: float = 0.0
+    """Relative half width of the electrical power at a given thrust and speed."""
+    mass_span: Span = None
+    """Spans, each log-uniform, replace the robot's own value; widths apply around it. Mass [kg]."""
+    inertia_span: Span = None
+    """Inertia about roll and pitch, one value [kg m^2]; yaw keeps its ratio to roll, or follows the next span."""
+    yaw_ratio_span: Span = None
+    """Inertia about yaw over that about roll [1]; below 2, where the body would be thinner than flat."""
+    thrust_max_span: Span = None
+    """Thrust of one rotor where the robot's own gives thrust_max [N]."""
+    lag_rise_span: Span = None
+    """Rotors' time constant of rise [s]."""
+    lag_fall_span: Span = None
+    """Rotors' time constant of fall [s]."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def check(spread: Randomization) -> None:
+    """Raise FledgeError naming the field and its range."""
+    for entry in fields(spread):
+        name, value = entry.name, getattr(spread, entry.name)
+        if name.endswith("_span") and value is not None:
+            top = 2.0 if name == "yaw_ratio_span" else math.inf
+            fits = len(value) == 2 and 0 < value[0] <= value[1] < top
+            _require(fits, f"{name} is {value}, give (low, high) with 0 < low <= high{' < 2' if top == 2 else ''}")
+        elif name in RELATIVE:
+            _require(0 <= value < 1, f"{name} is {value}, give a relative half width of 0 to below 1")
+        elif isinstance(value, float | int):
+            _require(0 <= value < math.inf, f"{name} is {value}, give a finite number >= 0")
 
 
 def none() -> Randomization:
@@ -72,6 +117,30 @@ def plus_minus(width: float) -> Randomization:
         drag=0.0,
         control_delay=(0.0, 0.0),
         noise_scale=(1.0, 1.0),
+    )
+
+
+def any_published_crazyflie() -> Randomization:
+    """Every 30 g Crazyflie that a public simulator, controller or firmware describes, and what lies between.
+
+    Six descriptions of one drone: 27 to 32.5 g, roll inertia 3.85e-6 to 16.8e-6, rotor lag 25 to 249 ms, 0.11 N to
+    0.20 N per rotor (stock, thrust kit, brushless). Their yaw inertias, 5.97e-6 to 29.8e-6, are 1.55 to 1.85 times
+    those of roll; drawn as that ratio, every body is rigid. Disturbances, delay and noise as in `Randomization`.
+    """
+    return Randomization(
+        mass=0.0,
+        inertia=0.0,
+        thrust=0.0,
+        rotor_lag=0.0,
+        ground_effect=0.5,
+        speed_per_volt=0.1,
+        drive_power=0.2,
+        mass_span=(0.027, 0.0325),
+        inertia_span=(3.85e-6, 16.8e-6),
+        yaw_ratio_span=(1.55, 1.85),
+        thrust_max_span=(0.110, 0.20),
+        lag_rise_span=(0.025, 0.15),
+        lag_fall_span=(0.025, 0.249),
     )
 
 
@@ -107,12 +176,44 @@ def sample_parameters(robot: Robot, spread: Randomization, n: int, seed: int) ->
     rows[Parameter.TORQUE_PER_THRUST : Parameter.TORQUE_PER_THRUST + 4] *= factor("yaw", spread.torque_per_thrust)
     rows[Parameter.LAG_RISE_INVERSE : Parameter.LAG_FALL_INVERSE + 1] /= factor("lag", spread.rotor_lag)
     rows[Parameter.DRAG : Parameter.DRAG + 3] += spread.drag * stream(seed, "drag").random((n, 3)).T
-    weight = robot.mass * robot.gravity
+    rows[Parameter.GROUND_EFFECT_AREA] *= factor("ground_effect", spread.ground_effect)[0]
+    rows[Parameter.SPEED_PER_VOLT] *= factor("speed_per_volt", spread.speed_per_volt)[0]
+    rows[Parameter.DRIVE_POWER] *= factor("drive_power", spread.drive_power)[0]
+    _disturb(robot, spread, rows, seed)
+    _respan(robot, spread, rows, seed)
+    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def _disturb(robot: Robot, spread: Randomization, rows: Float64, seed: int) -> None:
+    """Constant force and torque, in the weight of the nominal robot."""
+    n, weight = rows.shape[1], robot.mass * robot.gravity
     force = spread.disturbance_force * weight * stream(seed, "force").standard_normal((n, 3)).T
     torque = spread.disturbance_torque * weight * stream(seed, "torque").standard_normal((n, 3)).T
     rows[Parameter.DISTURBANCE_FORCE : Parameter.DISTURBANCE_FORCE + 3] = force
     rows[Parameter.DISTURBANCE_TORQUE : Parameter.DISTURBANCE_TORQUE + 3] = torque
-    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def _respan(robot: Robot, spread: Randomization, rows: Float64, seed: int) -> None:
+    """Moves what has a span from the robot's own value to one drawn log-uniformly."""
+
+    def ratio(name: str, span: Span, nominal: float) -> Float64:
+        if span is None:
+            return np.ones(rows.shape[1])
+        low, high = span
+        return np.asarray(low / nominal * (high / low) ** stream(seed, name).random(rows.shape[1]))
+
+    roll, pitch, yaw = robot.inertia
+    inertia = np.stack([ratio("inertia_span", spread.inertia_span, axis) for axis in (roll, pitch, roll)])
+    inertia[2] *= ratio("yaw_ratio_span", spread.yaw_ratio_span, yaw / roll)
+    rows[Parameter.MASS_INVERSE] /= ratio("mass_span", spread.mass_span, robot.mass)
+    rows[Parameter.INERTIA : Parameter.INERTIA + 3] *= inertia
+    rows[Parameter.INERTIA_INVERSE : Parameter.INERTIA_INVERSE + 3] /= inertia
+    thrust = ratio("thrust_max_span", spread.thrust_max_span, robot.thrust_max)
+    rows[Parameter.THRUST_SCALE : Parameter.THRUST_SCALE + 4] *= thrust
+    rise = ratio("lag_rise_span", spread.lag_rise_span, robot.rotor_time_constant_rise)
+    fall = ratio("lag_fall_span", spread.lag_fall_span, robot.rotor_time_constant_fall)
+    rows[Parameter.LAG_RISE_INVERSE] /= rise
+    rows[Parameter.LAG_FALL_INVERSE] /= fall
 
 
 def sample_control_delay(spread: Randomization, n: int, seed: int) -> Float64:
@@ -134,3 +235,8 @@ def delay_weights(delay: Float64) -> Float64:
     what rotors with a lag of many steps notice.
     """
     return np.asarray(np.maximum(0.0, 1.0 - np.abs(delay[None, :] - np.arange(3.0)[:, None])))
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise FledgeError(f"randomization: {sentence}")

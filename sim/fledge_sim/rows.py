@@ -167,7 +167,7 @@ def setpoint_from_action(robot: Robot, action: NDArray[np.floating]) -> Float32:
         raise FledgeError(f"action has shape {action.shape}, it must be ({ROTORS}, n)")
     span = robot.fraction_high - robot.fraction_low
     amount = robot.full_scale * (robot.fraction_low + span * (np.clip(action, -1, 1).astype(np.float64) + 1) / 2)
-    if robot.actuation == "rotor_speed_fraction":
+    if robot.actuation != "thrust_fraction":
         return np.ascontiguousarray(amount, dtype=np.float32)
     c0, c1, c2 = robot.thrust_curve
     return np.ascontiguousarray((np.sqrt(c1 * c1 + 4 * c2 * (amount - c0)) - c1) / (2 * c2), dtype=np.float32)
