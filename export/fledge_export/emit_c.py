@@ -1,27 +1,26 @@
 """Policy -> policy.c and policy.h: self-contained C99 without libc, heap or double, the same bytes for the same policy.
 
-float32. The texts in templates/ hold the arithmetic; this module fills in sizes, constants and golden vectors. The
-interface of the two files is firmware/policy/README.md.
+float32 here, integers in emit_integer.py. The texts in templates/ hold the arithmetic; this module fills in sizes,
+constants and golden vectors. The interface of the two files is firmware/policy/README.md.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 
 import numpy as np
 from fledge_sim.contract import TERM_SIZES, Contract, NetworkShape
 from fledge_sim.errors import FledgeError
-from fledge_sim.policy import Float32, Policy
+from fledge_sim.policy import Policy
 
-from fledge_export import golden
+from fledge_export import emit_integer, golden
+from fledge_export.c_text import fill, float_literal, rows
+from fledge_export.emit_integer import golden_arrays
 from fledge_export.layout import Layout, layers, normaliser, pack, padded
+from fledge_export.quantized import is_quantised
 
-TEMPLATES = Path(__file__).parent / "templates"
 ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1, "duty": 2}
 FIRMWARE_TERMS = tuple(name for name in TERM_SIZES if name != "look_ahead")
 """Observation terms that the flight code builds."""
@@ -40,23 +39,26 @@ class EmittedC:
 
 
 def emit(policy: Policy) -> EmittedC:
-    """Header and source. Raises EmitError for weights whose sums could overflow, or a name C cannot quote."""
+    """Header and source. Raises FledgeError for weights whose sums could overflow, or a name C cannot quote."""
+    header = _header(policy.contract, _describe(policy))
+    if is_quantised(policy):
+        return EmittedC(header, emit_integer.source(policy, _describe(policy)))
     _check_headroom(policy)
-    layout, goldens = pack(policy), golden.make(policy)
+    layout = pack(policy)
     kind = policy.contract.network.kind
-    source = _fill(
+    source = fill(
         "policy.c",
         network=_describe(policy),
         weight_count=layout.values.size,
         golden_count=golden.COUNT,
-        weights=_rows([_float(value) for value in layout.values]),
+        weights=rows([float_literal(value) for value in layout.values]),
         weights_crc32=f"{weights_crc32(layout):08x}",
         functions=_functions(policy.contract.network),
         step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
-        goldens=_golden_arrays(goldens),
-        self_test=_fill(f"{kind}_self_test.c"),
+        goldens=golden_arrays(golden.make(policy)),
+        self_test=fill(f"{kind}_self_test.c"),
     )
-    return EmittedC(_header(policy.contract, _describe(policy)), source)
+    return EmittedC(header, source)
 
 
 def weights_crc32(layout: Layout) -> int:
@@ -68,7 +70,7 @@ def _header(contract: Contract, network: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_. +-]+", contract.robot):
         raise EmitError(f"robot name {contract.robot!r} cannot be quoted in C; use letters, digits and '_. +-'")
     envelope = contract.envelope
-    return _fill(
+    return fill(
         "policy.h",
         network=network,
         input_size=contract.observation_size,
@@ -80,13 +82,13 @@ def _header(contract: Contract, network: str) -> str:
         sha256=contract.sha256,
         robot=contract.robot,
         offsets=_offsets(contract),
-        action_low=_float(contract.action.low),
-        action_high=_float(contract.action.high),
-        action_hover=_float(contract.action.hover),
+        action_low=float_literal(contract.action.low),
+        action_high=float_literal(contract.action.high),
+        action_hover=float_literal(contract.action.hover),
         action_kind=ACTION_KINDS[contract.action.kind],
-        envelope_position_error=_float(envelope.position_error),
-        envelope_velocity=_float(envelope.velocity),
-        envelope_angular_velocity=_float(envelope.angular_velocity),
+        envelope_position_error=float_literal(envelope.position_error),
+        envelope_velocity=float_literal(envelope.velocity),
+        envelope_angular_velocity=float_literal(envelope.angular_velocity),
     )
 
 
@@ -117,12 +119,12 @@ def _mlp_step(policy: Policy, layout: Layout) -> str:
     )
     scratch = max(inputs, *(padded(outputs) for outputs in hidden))
     body = "\n".join("    " + line for line in lines)
-    return _fill("mlp_step.c", scratch=scratch, layers=body, squash=f"{policy.contract.network.squash}_each")
+    return fill("mlp_step.c", scratch=scratch, layers=body, squash=f"{policy.contract.network.squash}_each")
 
 
 def _gru_step(policy: Policy, layout: Layout) -> str:
     hidden = policy.contract.network.hidden[0]
-    return _fill(
+    return fill(
         "gru_step.c",
         hidden_padded=padded(hidden),
         gates_padded=padded(2 * hidden),
@@ -135,20 +137,7 @@ def _functions(network: NetworkShape) -> str:
     """Elementwise functions that the network needs; an unused one would be a warning."""
     needed = {network.activation, network.squash}
     rational = ["tanh_rational"] if needed & {"tanh", "elu"} else []
-    return "".join(_fill(f"{name}.c") for name in (*rational, *sorted(needed, reverse=True)))
-
-
-def _golden_arrays(vectors: golden.GoldenVectors) -> str:
-    parts = [_bits_array("golden_input[GOLDENS][POLICY_INPUT_SIZE]", vectors.inputs)]
-    if vectors.states.shape[1]:
-        parts.append(_bits_array("golden_state[GOLDENS + 1][POLICY_STATE_SIZE]", vectors.states))
-    parts.append(_bits_array("golden_output[GOLDENS][POLICY_OUTPUT_SIZE]", vectors.outputs))
-    return "/* Bits of floats; volatile reads keep the compiler from answering for the machine. */\n" + "\n".join(parts)
-
-
-def _bits_array(declaration: str, values: Float32) -> str:
-    body = ",\n".join("{" + _rows([f"0x{bits:08x}u" for bits in row]) + "}" for row in values.astype("<f4").view("<u4"))
-    return f"static const uint32_t {declaration} = {{\n{body}}};"
+    return "".join(fill(f"{name}.c") for name in (*rational, *sorted(needed, reverse=True)))
 
 
 def _check_headroom(policy: Policy) -> None:
@@ -168,19 +157,4 @@ def _check_headroom(policy: Policy) -> None:
 def _describe(policy: Policy) -> str:
     network = policy.contract.network
     sizes = "-".join(str(size) for size in (policy.contract.observation_size, *network.hidden, 4))
-    return f"{network.kind} {sizes}, float32, {policy.parameter_count} weights."
-
-
-def _float(value: float | np.float32) -> str:
-    """C99 hexadecimal constant: exact, and the same on every machine."""
-    mantissa, exponent = float(np.float32(value)).hex().split("p")
-    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}f"
-
-
-def _rows(words: Sequence[str]) -> str:
-    """Four constants per line: a row of the wide kernel is four lines, of the narrow one line."""
-    return ",\n".join(", ".join(words[start : start + 4]) for start in range(0, len(words), 4))
-
-
-def _fill(template: str, **values: object) -> str:
-    return Template((TEMPLATES / f"{template}.in").read_text()).substitute(values)
+    return f"{network.kind} {sizes}, {policy.contract.quantisation}, {policy.parameter_count} weights."

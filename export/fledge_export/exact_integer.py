@@ -58,13 +58,13 @@ def _gru(quantized: Quantized, x: Int64, hidden: Int64) -> Int64:
 def tanh(z: Int64, fraction: int) -> Int64:
     """tanh(TANH_RANGE z / 2^fraction), Q30, within 3e-6 and inside (-1, 1).
 
-    With 2^-v = e^-2|x|: tanh|x| = (1 - e) / (1 + e). v in Q26, below 31.5, splits into the nearest integer n, a shift,
+    With 2^-v = e^-2|x|: tanh|x| = (1 - e) / (1 + e). v in Q26, at most 31, splits into the nearest integer n, a shift,
     and f in [-1/2, 1/2], a polynomial: e = 2^-f 2^-n.
     """
     saturated = np.clip(z, -(1 << fraction), (1 << fraction) - 1) << (31 - fraction)
     sign = saturated >> 31
     v = saturated ^ sign
-    v = v - (v >> 6)
+    v = v - (v >> 5)
     n = (v + (1 << 25)) >> 26
     e = _polynomial(EXPONENTIAL, _wrapped(v << 6)) >> n
     y = _polynomial(RATIO, _wrapped((e << 2) ^ 0x80000000))

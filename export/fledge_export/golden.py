@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from fledge_sim.policy import Float32, Policy
 
-from fledge_export import exact
+from fledge_export import specification
 from fledge_export.layout import normaliser
 
 COUNT = 8
@@ -33,12 +33,13 @@ def make(policy: Policy) -> GoldenVectors:
     """Vectors from the contract's hash, so that the same policy always carries the same bytes."""
     size, state_size = policy.contract.observation_size, policy.contract.recurrent_size
     clip, _ = normaliser(policy)
+    step = specification.stepper(policy)
     inputs = 1.25 * clip * _uniform(policy.contract.sha256 + " input", (COUNT, size))
     inputs[EDGE_VECTOR] = np.resize(np.array(EDGES, np.float32), size)
     states = [_uniform(policy.contract.sha256 + " state", (1, state_size))]
     outputs = []
     for row in inputs.astype(np.float32):
-        action, state = exact.step(policy, row[None], states[-1])
+        action, state = step(row[None], states[-1])
         outputs.append(action)
         states.append(state)
     return GoldenVectors(inputs.astype(np.float32), np.vstack(outputs), np.vstack(states))

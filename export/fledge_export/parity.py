@@ -18,7 +18,7 @@ from fledge_sim.files import write_atomically
 from fledge_sim.policy import Float32, Policy, forward
 from numpy.typing import NDArray
 
-from fledge_export import exact, onnx, parity_inputs
+from fledge_export import onnx, parity_inputs, specification
 from fledge_export.bare import HostPolicy, build_library
 from fledge_export.emit_c import emit
 from fledge_export.parity_inputs import Sequence
@@ -153,9 +153,9 @@ def _row(policy: Policy, name: str, engine: Engine, sequence: Sequence) -> Row:
 
 def _unequal_words(policy: Policy, sequence: Sequence, actions: Float32, states: Float32) -> int:
     """Against the specification running by itself from the first state: an early slip shows in all that follows."""
-    state, count = sequence.state[None], 0
+    step, state, count = specification.stepper(policy), sequence.state[None], 0
     for index, observation in enumerate(sequence.observations):
-        action, state = exact.step(policy, observation[None], state)
+        action, state = step(observation[None], state)
         count += _unequal(action[0], actions[index]) + _unequal(state[0], states[index + 1])
     return count
 

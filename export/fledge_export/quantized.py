@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from fledge_export.layout import clip_and_scale, layers
 
 Int64 = NDArray[np.int64]
-TANH_RANGE = 32 / (2 * np.log2(np.e)) * 63 / 64
-"""|argument of tanh| at which z saturates: 10.9."""
+TANH_RANGE = 32 / (2 * np.log2(np.e)) * 31 / 32
+"""|argument of tanh| at which z saturates: 10.7."""
 FRACTIONS = range(24, 11, -1)
 """Fractional bits of z, the finest that fits is taken."""
 OFF_GRID = 1e-2

@@ -41,7 +41,7 @@ INTEGER = (
     *("sxtb", "sxth", "sxtb16", "uxtb16", "uxtab", "uxtah", "sxtab", "sxtah", "ubfx", "sbfx", "bfi"),
     *("bfc", "clz", "rbit", "rev", "rev16", "revsh", "smlad", "smladx", "smuad", "smulbb", "smulbt"),
     *("smultb", "smultt", "smlabb", "smlabt", "smlatb", "smlatt", "smulwb", "smulwt", "smmul", "ssat", "usat"),
-    *("sel", "adr", "hint", "nop"),
+    *("smmla", "smmls", "pkhbt", "pkhtb", "sel", "adr", "hint", "nop"),
 )
 """One cycle each."""
 

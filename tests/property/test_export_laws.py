@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fledge_export import emit_c, exact, onnx, parity
+from fledge_export import exact, onnx, parity
+from fledge_export.c_text import float_literal
 from fledge_export.layout import layers, normaliser, pack
 from fledge_sim.policy import Policy
 from hypothesis import given, settings
@@ -81,6 +82,6 @@ def test_the_rational_tanh_is_odd(x: list[float]) -> None:
 
 @given(value=st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_constant_in_c_is_the_float_it_came_from(value: float) -> None:
-    text = emit_c._float(value)
+    text = float_literal(value)
     assert text.endswith("f")
     assert np.float32(float.fromhex(text[:-1])).tobytes() == np.float32(value).tobytes()
