@@ -52,9 +52,7 @@ class Channel(IntEnum):
     INITIAL = 3000
     """Kind, position, attitude, ... of the first state; step 0."""
     REFERENCE = 4000
-    """Of the episode's reference; step 0."""
-    WAYPOINT = 5000
-    """Three per waypoint of the episode, in its order; step 0."""
+    """Of the episode's reference, in the order of its distribution's draws; step 0."""
 
 
 def mix(x: UInt32) -> UInt32:

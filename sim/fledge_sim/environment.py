@@ -21,6 +21,8 @@ from fledge_sim.trajectories import SmoothReference, WaypointReference
 if TYPE_CHECKING:
     from torch import Tensor
 
+LOOK_AHEAD_MAX = 32
+"""Most future references that a policy can see."""
 DELAY_MAX = 2.0
 """Longest delay of commands and of sensors [steps]."""
 
@@ -90,7 +92,7 @@ class Task:
 class Sensors:
     """What is between the truth and the policy. Zero switches a part off; ranges are drawn per episode, uniformly.
 
-    In this order: delay, bias, gyro low-pass, quantisation, dropped position updates, noise.
+    In this order: delay, bias, gyro low-pass, noise, quantisation, dropped position updates; errors come last.
     """
 
     noise: bool = True
@@ -106,13 +108,13 @@ class Sensors:
     gyro_cutoff: tuple[float, float] = (0.0, 0.0)
     """Cut-off frequency of a low-pass of first order [Hz]."""
     quantisation_position: float = 0.0
-    """Step of the sensed position error [m]."""
+    """Step of the sensed position [m]."""
     quantisation_velocity: float = 0.0
     """[m/s]"""
     quantisation_angular_velocity: float = 0.0
     """[rad/s]"""
     position_dropout: tuple[float, float] = (0.0, 0.0)
-    """Probability that a step brings no position update; the last sensed error stays."""
+    """Probability that a step brings no position update; the last sensed position stays."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class EnvConfig:
     gusts: Gusts = Gusts()
     battery: BatteryUse = BatteryUse()
     actuation: Actuation = Actuation()
-    physics: Physics = Physics()
+    physics: Physics = field(default_factory=Physics)
     reward: Reward = Reward()
     termination: Termination = Termination()
     step: float = 0.01
@@ -244,7 +246,7 @@ class EnvConfig:
         return sum(term.size // 4 for term in self.observation if term.name == "action_history")
 
 
-def from_contract(contract: Contract, robot: Robot, task: Task = Task()) -> EnvConfig:  # noqa: B008
+def from_contract(contract: Contract, robot: Robot, task: Task = Task()) -> EnvConfig:
     """The environment of a contract: its observation terms at its native rate."""
     return EnvConfig(robot, task, contract.observation, step=1 / contract.native_rate)
 
@@ -286,7 +288,14 @@ def _validate_terms(config: EnvConfig) -> None:
         fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
         _require(fits, f"observation term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
         _require(math.isfinite(term.noise) and term.noise >= 0, f"noise of '{term.name}' is {term.noise}, give >= 0")
+        noisy = term.noise and term.name in ("look_ahead", "action_history")
+        _require(not noisy, f"noise of '{term.name}' is {term.noise}, it must be 0: that term is known, not sensed")
     _require("action_history" not in names[:-1], "action_history must be the last observation term")
+    ahead = config.task.look_ahead
+    steps = ahead.spacing / config.step
+    whole = steps >= 0.5 and math.isclose(steps, round(steps), rel_tol=1e-6)
+    _require(whole, f"look_ahead.spacing is {ahead.spacing} s, give a multiple of the step, {config.step} s")
+    _require(0 <= ahead.count <= LOOK_AHEAD_MAX, f"look_ahead.count is {ahead.count}, give 0 to {LOOK_AHEAD_MAX}")
 
 
 def _range(name: str, value: tuple[float, float], low: float, high: float) -> None:

@@ -1,0 +1,249 @@
+"""The native vectorised environment: torch tensors in, torch tensors out, everything in one native call.
+
+    env = QuadrotorEnv(EnvConfig(robot.load("crazyflie")), n=1024)
+    observation = env.reset()
+    step = env.step(policy(observation))
+
+World i depends on (seed, i) only: neither on n nor on the number of threads. A step's tensors are new memory, never
+overwritten by a later step. `observation` is (n, I) stored column by column: a matrix product takes it as it is, and
+`.contiguous()` copies it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fledge_sim import counter_random, environment_native, environment_rows
+from fledge_sim.environment import EnvConfig, Step
+from fledge_sim.environment_rows import Row
+from fledge_sim.errors import FledgeError
+from fledge_sim.rows import PARAMETERS, ROTORS, STATES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Mask = Tensor | NDArray[np.bool_]
+
+Float32 = NDArray[np.float32]
+
+WORLDS_MAX = 2**31 // 64
+"""So that every index fits."""
+
+
+@dataclass(frozen=True)
+class EnvState:
+    """Everything an environment remembers; a later identical rollout gives identical bytes."""
+
+    memory: Float32
+    """(rows, n), places as in environment_rows.Row and Layout; rows of bits are stored as float32."""
+    head: int
+    """Slot of the action ring that the next action takes."""
+
+
+class QuadrotorEnv:
+    """n worlds of one configuration. See the module's docstring."""
+
+    def __init__(
+        self, config: EnvConfig, n: int, seed: int | Sequence[int] = 0, threads: int = 1, first_world: int = 0
+    ) -> None:
+        """All worlds begin with `reset`.
+
+        Args:
+            config: what the worlds are.
+            n: number of worlds.
+            seed: one number for all, or one per world: world i then is what world 0 would be with seed[i].
+            threads: at most this many; the results are the same to the last bit.
+            first_world: number of the first world, so that several environments can share the worlds of a larger one.
+        Raises:
+            FledgeError: an argument out of range.
+        """
+        if isinstance(n, bool) or not 1 <= n <= WORLDS_MAX:
+            raise FledgeError(f"n is {n}, ask for 1 to {WORLDS_MAX} worlds")
+        if threads < 1:
+            raise FledgeError(f"threads is {threads}, it must be at least 1")
+        import torch
+
+        self.config, self.n, self.threads = config, n, threads
+        self.layout = environment_rows.layout(config)
+        self.observation_size = config.observation_size
+        self.privileged_size = environment_rows.privileged_size(config) if config.privileged else 0
+        self._torch, self._first_world = torch, first_world
+        self._library = environment_native.load_library()
+        self._lanes = int(self._library.fledge_environment_lanes())
+        self._columns = -(-n // self._lanes) * self._lanes
+        self._memory = _aligned_zeros(self._columns * self.layout.rows).reshape(-1, self.layout.rows, self._lanes)
+        self._native_config = environment_native.fill(config)
+        # an odd number of cache lines between rows, so that they do not compete for the same places of the cache
+        self._stride = (self._columns // 16 + 1 | 1) * 16
+        self._job = environment_native.Job(
+            config=ctypes.addressof(self._native_config),
+            memory=self._memory.ctypes.data,
+            count=n,
+            stride=self._stride,
+            threads=threads,
+        )
+        self._job_address = ctypes.addressof(self._job)
+        self._head = 0
+        self.privileged: Tensor | None = None
+        """Privileged observation (n, P) after the last `reset`."""
+        self._begin(seed)
+
+    @property
+    def bytes_per_world(self) -> int:
+        """Memory that the environment itself keeps per world; what it returns is the caller's."""
+        return 4 * self.layout.rows
+
+    def reset(self, mask: Mask | None = None, *, seed: int | Sequence[int] | None = None) -> Tensor:
+        """Begin the next episode of the masked worlds (default: of all); other worlds are not touched.
+
+        Args:
+            mask: (n,) bool.
+            seed: start all worlds again from their first episode, with this seed; not with a mask.
+        Returns:
+            Observation (n, I); rows of worlds outside the mask are zero.
+        """
+        if seed is not None:
+            if mask is not None:
+                raise FledgeError("give either mask or seed: a new seed starts all worlds again")
+            self._begin(seed)
+        chosen = None if mask is None else self._checked_mask(mask)
+        observation, privileged = self._columns_of(self.observation_size).zero_(), None
+        if self.privileged_size:
+            privileged = self._columns_of(self.privileged_size).zero_()
+        self._job.mask = None if chosen is None else chosen.ctypes.data
+        self._job.observation = observation.data_ptr()
+        self._job.privileged = None if privileged is None else privileged.data_ptr()
+        self._job.head = (self._head - 1) % self.layout.history_slots
+        self._library.fledge_environment_reset(self._job_address, self._lanes)
+        self.privileged = privileged
+        return observation
+
+    def step(self, action: Tensor) -> Step:
+        """Advance every world by one step and begin a new episode where one ended.
+
+        Args:
+            action: (n, 4) float32 on the CPU, M1..M4, clipped to [-1, 1]. Its graph is not followed.
+        Raises:
+            FledgeError: wrong shape, dtype or device, or not finite (naming the first bad world); nothing has changed.
+        """
+        torch, job, n = self._torch, self._job, self.n
+        if action.shape != (n, ROTORS) or action.dtype != torch.float32 or not action.is_cpu:
+            raise FledgeError(_action_complaint(action, n))
+        if action.requires_grad or not action.is_contiguous():
+            action = action.detach().contiguous()
+        observation, ended_observation = self._columns_of(self.observation_size), torch.empty(n, self.observation_size)
+        reward = torch.empty(self._columns)
+        terminated = torch.empty(self._columns, dtype=torch.bool)
+        truncated = torch.empty(self._columns, dtype=torch.bool)
+        job.action, job.head = action.data_ptr(), self._head
+        job.observation, job.ended_observation = observation.data_ptr(), ended_observation.data_ptr()
+        job.reward, job.terminated, job.truncated = reward.data_ptr(), terminated.data_ptr(), truncated.data_ptr()
+        privileged = ended_privileged = None
+        if self.privileged_size:
+            privileged, ended_privileged = self._columns_of(self.privileged_size), torch.empty(n, self.privileged_size)
+            job.privileged, job.ended_privileged = privileged.data_ptr(), ended_privileged.data_ptr()
+        bad = self._library.fledge_environment_step(self._job_address, self._lanes)
+        if bad >= 0:
+            raise FledgeError(f"action of world {bad} is not finite: {action[bad].tolist()}; nothing was stepped")
+        self._head = (self._head + 1) % self.layout.history_slots
+        if n != self._columns:
+            reward, terminated, truncated = reward[:n], terminated[:n], truncated[:n]
+        return Step(observation, reward, terminated, truncated, ended_observation, privileged, ended_privileged)
+
+    def get_state(self) -> EnvState:
+        """A copy of everything; rows as in `layout`."""
+        return EnvState(self._rows(0, self.layout.rows), self._head)
+
+    def set_state(self, state: EnvState) -> None:
+        """Continue from a state of an environment of the same configuration and number of worlds."""
+        if state.memory.shape != (self.layout.rows, self.n) or state.memory.dtype != np.float32:
+            raise FledgeError(
+                f"state has shape {state.memory.shape} and dtype {state.memory.dtype}, this environment's is "
+                f"({self.layout.rows}, {self.n}) float32; use one of the same configuration and size"
+            )
+        if not 0 <= state.head < self.layout.history_slots:
+            raise FledgeError(f"head of the state is {state.head}, it must be 0 to {self.layout.history_slots - 1}")
+        self._set_rows(0, state.memory)
+        self._head = state.head
+
+    @property
+    def physical_state(self) -> Float32:
+        """Copy of the true states (17, n), rows as in rows.State."""
+        return self._rows(Row.STATE, STATES)
+
+    @physical_state.setter
+    def physical_state(self, state: Float32) -> None:
+        self._set_rows(Row.STATE, _checked_rows("physical_state", state, STATES, self.n))
+
+    @property
+    def parameters(self) -> Float32:
+        """Copy of the parameters (51, n), rows as in rows.Parameter; what is set holds until the episode ends."""
+        return self._rows(Row.PARAMETER, PARAMETERS)
+
+    @parameters.setter
+    def parameters(self, parameters: Float32) -> None:
+        self._set_rows(Row.PARAMETER, _checked_rows("parameters", parameters, PARAMETERS, self.n))
+
+    def _columns_of(self, size: int) -> Tensor:
+        """New memory for (n, size), stored column by column with `stride` between the columns."""
+        if self.n == self._columns:
+            return self._torch.empty_strided((self.n, size), (1, self._stride))
+        return self._torch.empty(size, self._stride)[:, : self.n].T
+
+    def _begin(self, seed: int | Sequence[int]) -> None:
+        """Identities of the worlds, and the number before the first episode; padding counts on."""
+        memory = np.zeros((self.layout.rows, self._columns), np.float32)
+        numbers = np.arange(self._first_world, self._first_world + self._columns, dtype=np.uint32)
+        if isinstance(seed, int | np.integer):
+            identity = counter_random.identities(int(seed), numbers)
+        else:
+            if len(seed) != self.n:
+                raise FledgeError(f"there are {len(seed)} seeds for {self.n} worlds; give one number, or one per world")
+            identity = counter_random.identities(0, numbers)
+            alone = [counter_random.identities(int(each), numbers[:1] * 0) for each in seed]
+            identity[:, : self.n] = np.concatenate(alone, axis=1)
+        memory[Row.IDENTITY : Row.IDENTITY + 2] = identity.view(np.float32)
+        memory[Row.EPISODE] = np.uint32(2**32 - 1).view(np.float32)
+        self._memory[:] = memory.reshape(self.layout.rows, -1, self._lanes).transpose(1, 0, 2)
+        self._head = 0
+
+    def _rows(self, first: int, count: int) -> Float32:
+        part = self._memory[:, first : first + count].transpose(1, 0, 2)
+        return np.ascontiguousarray(part.reshape(count, self._columns)[:, : self.n])
+
+    def _set_rows(self, first: int, values: Float32) -> None:
+        count = values.shape[0]
+        padded = np.concatenate([values, np.repeat(values[:, -1:], self._columns - self.n, axis=1)], axis=1)
+        self._memory[:, first : first + count] = padded.reshape(count, -1, self._lanes).transpose(1, 0, 2)
+
+    def _checked_mask(self, mask: Mask) -> NDArray[np.bool_]:
+        array = np.asarray(mask)
+        if array.shape != (self.n,) or array.dtype != np.bool_:
+            raise FledgeError(f"mask has shape {array.shape} and dtype {array.dtype}, it must be ({self.n},) bool")
+        return np.ascontiguousarray(array)
+
+
+def _aligned_zeros(count: int) -> Float32:
+    """(count,) float32, on a boundary of 64 bytes, as vector registers load it."""
+    raw = np.zeros(4 * count + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + 4 * count].view(np.float32)
+
+
+def _checked_rows(name: str, values: Float32, rows: int, n: int) -> Float32:
+    if not isinstance(values, np.ndarray) or values.shape != (rows, n) or values.dtype != np.float32:
+        raise FledgeError(f"{name} must be a float32 array of shape ({rows}, {n})")
+    if not np.isfinite(values).all():
+        raise FledgeError(f"{name} of world {int(np.argmin(np.isfinite(values).all(axis=0)))} is not finite")
+    return values
+
+
+def _action_complaint(action: Tensor, n: int) -> str:
+    found = f"shape {tuple(action.shape)}, dtype {action.dtype}, on {action.device}"
+    return f"action has {found}; it must be ({n}, {ROTORS}) float32 on the CPU"

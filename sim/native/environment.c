@@ -1,0 +1,130 @@
+/* environment.c: the plain C interface of the environment: checks the actions, picks the instruction set at run time
+ * and shares blocks among threads.
+ *
+ * Called from fledge_sim/quadrotor_env.py with ctypes. All functions are re-entrant; memory belongs to the caller.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "environment.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { THREADS_MAX = 64, WORLDS_PER_THREAD = 1024 /* below this, starting a thread costs more than it saves */ };
+
+struct variant {
+    const char *name;
+    int lanes;
+    environment_range *step, *reset;
+};
+
+static const struct variant variants[] = {
+    {.name = "baseline", .lanes = 4, .step = environment_step_baseline, .reset = environment_reset_baseline},
+#if defined(__x86_64__)
+    {.name = "avx2", .lanes = 8, .step = environment_step_avx2, .reset = environment_reset_avx2},
+    {.name = "avx512", .lanes = 16, .step = environment_step_avx512, .reset = environment_reset_avx512},
+#endif
+};
+
+/* Index of the widest variant that this processor runs. */
+static int widest(void) {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? 2 : 1;
+#else
+    return 0;
+#endif
+}
+
+/* The variant of this many lanes; memory is laid out for it. */
+static const struct variant *of_lanes(int lanes) {
+    for (int i = widest(); i > 0; i--)
+        if (variants[i].lanes == lanes) return &variants[i];
+    return &variants[0];
+}
+
+/* ---- threads ------------------------------------------------------------------------------------ */
+
+struct share {
+    const struct environment_job *job;
+    environment_range *range;
+    int64_t first, last;
+};
+
+static void *run_share(void *argument) {
+    const struct share *share = argument;
+    share->range(share->job, share->first, share->last);
+    return NULL;
+}
+
+static void run(const struct environment_job *job, environment_range *range) {
+    struct share shares[THREADS_MAX];
+    pthread_t handles[THREADS_MAX];
+    int started[THREADS_MAX] = {0};
+    const int64_t useful = job->count / WORLDS_PER_THREAD;
+    int parts = job->threads < THREADS_MAX ? job->threads : THREADS_MAX;
+    if (parts > useful) parts = (int)useful;
+    if (parts < 2) {
+        range(job, 0, job->count);
+        return;
+    }
+    const int64_t blocks = (job->count + ENVIRONMENT_LANES_MAX - 1) / ENVIRONMENT_LANES_MAX;
+    for (int i = 0; i < parts; i++) {
+        const int64_t last = ENVIRONMENT_LANES_MAX * (blocks * (i + 1) / parts);
+        shares[i] = (struct share){.job = job,
+                                   .range = range,
+                                   .first = ENVIRONMENT_LANES_MAX * (blocks * i / parts),
+                                   .last = last < job->count ? last : job->count};
+        if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_share, &shares[i]) == 0;
+    }
+    for (int i = 0; i < parts; i++)
+        if (!started[i]) run_share(&shares[i]); /* ours, and those the system refused to start */
+    for (int i = 1; i < parts; i++)
+        if (started[i]) pthread_join(handles[i], NULL);
+}
+
+/* ---- interface ---------------------------------------------------------------------------------- */
+
+/* FLEDGE_ISA names a narrower variant, so that a test can run them all on one machine; other values change nothing. */
+EXPORT int fledge_environment_lanes(void);
+EXPORT int fledge_environment_lanes(void) {
+    const int most = widest();
+    const char *wish = getenv("FLEDGE_ISA");
+    for (int i = 0; wish && i < most; i++)
+        if (strcmp(wish, variants[i].name) == 0) return variants[i].lanes;
+    return variants[most].lanes;
+}
+
+/* Sizes of the structures, for the caller to compare with its own. */
+EXPORT void fledge_environment_sizes(int64_t sizes[2]);
+EXPORT void fledge_environment_sizes(int64_t sizes[2]) {
+    sizes[0] = (int64_t)sizeof(struct environment_config), sizes[1] = (int64_t)sizeof(struct environment_job);
+}
+
+/* Index of the first world whose action is not finite, or -1. */
+static int64_t first_bad_action(const float *action, int64_t count) {
+    uint32_t bad = 0;
+    for (int64_t i = 0; i < 4 * count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &action[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    for (int64_t i = 0; bad && i < 4 * count; i++)
+        if (!(action[i] - action[i] == 0)) return i / 4;
+    return -1;
+}
+
+/* One step of every world. Returns -1, or the first world with a bad action, and then nothing has changed. */
+EXPORT int64_t fledge_environment_step(const struct environment_job *job, int lanes);
+EXPORT int64_t fledge_environment_step(const struct environment_job *job, int lanes) {
+    const int64_t bad = first_bad_action(job->action, job->count);
+    if (bad < 0) run(job, of_lanes(lanes)->step);
+    return bad;
+}
+
+/* Begins an episode in the worlds of the mask; their columns of observation and privileged are written. */
+EXPORT void fledge_environment_reset(const struct environment_job *job, int lanes);
+EXPORT void fledge_environment_reset(const struct environment_job *job, int lanes) { run(job, of_lanes(lanes)->reset); }
