@@ -36,12 +36,24 @@ class InitialState:
     guided_share: float = 0.1
     """Share of episodes that start at the reference and level, with velocities as above."""
     rest_share: float = 0.0
-    """Share of episodes that start level and at rest with slow rotors, as after a hand-over."""
+    """Share of episodes that start at the reference, level and at rest with slow rotors, as after a hand-over."""
+    rest_rotor: tuple[float, float] = (0.0, 1.0)
+    """Range of the rotors' speed in those, as a share of hover: slow as after a hand-over, or stopped (0, 0)."""
 
 
 def paper_initial_state() -> InitialState:
     """As in "Learning to Fly in Seconds"; its evaluation has no guided episodes."""
     return InitialState(guided_share=0.0)
+
+
+def thrown_initial_state() -> InitialState:
+    """Thrown or tumbling: any attitude, upside down included, fast, spinning, rotors anywhere in their range."""
+    return InitialState(0.3, 180.0, 2.0, 10.0, rotor_action=(-1.0, 1.0), guided_share=0.0)
+
+
+def standing_initial_state() -> InitialState:
+    """On its feet at the reference, rotors stopped."""
+    return InitialState(rest_share=1.0, guided_share=0.0, rest_rotor=(0.0, 0.0))
 
 
 def sample_initial_states(robot: Robot, spec: InitialState, n: int, seed: int) -> Float32:
@@ -62,7 +74,8 @@ def sample_initial_states(robot: Robot, spec: InitialState, n: int, seed: int) -
     state[State.ANGULAR_VELOCITY : State.ANGULAR_VELOCITY + 3] = spin
     low, high = spec.rotor_action
     action = low + (high - low) * stream(seed, "rotor").random(n)
-    slow = robot.hover_rotor_speed * stream(seed, "slow_rotor").random(n)
+    slowest, fastest = (robot.hover_rotor_speed * share for share in spec.rest_rotor)
+    slow = slowest + (fastest - slowest) * stream(seed, "slow_rotor").random(n)
     speed = setpoint_from_action(robot, np.tile(action, (4, 1)))
     state[State.ROTOR_SPEED :] = np.where(rest, slow, speed)
     return np.ascontiguousarray(state, dtype=np.float32)
@@ -161,3 +174,34 @@ def sample_references(spec: ReferenceDistribution, n: int, seed: int) -> Referen
         frequency=np.take_along_axis(np.where(is_eight, eight.frequency, frequency * is_free), order, axis=0),
         phase=np.take_along_axis(np.where(is_eight, eight.phase, phase * is_free), order, axis=0),
     )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """When a flight counts as a success at its end: all of these at once."""
+
+    position: float = 0.15
+    """Distance from the reference [m]."""
+    velocity: float = 0.3
+    """Relative to the reference [m/s]."""
+    angular_velocity: float = 1.0
+    """[rad/s]"""
+    tilt_deg: float = 15.0
+    """Angle between body z and world z."""
+
+
+def settled(limits: Settled, state: Float32, position: Float64, velocity: Float64) -> NDArray[np.bool_]:
+    """Which of the flights, (n,), stand or hover where they should, upright and still.
+
+    Args:
+        limits: what counts.
+        state: (17, n), rows as in fledge_sim.rows.
+        position: of the reference, (3, n) or (3, 1) [m], world.
+        velocity: likewise [m/s].
+    """
+    distance = np.linalg.norm(state[State.POSITION : State.POSITION + 3] - position, axis=0)
+    speed = np.linalg.norm(state[State.VELOCITY : State.VELOCITY + 3] - velocity, axis=0)
+    spin = np.linalg.norm(state[State.ANGULAR_VELOCITY : State.ANGULAR_VELOCITY + 3], axis=0)
+    upright = frames.rotation_matrix(state[State.QUATERNION : State.QUATERNION + 4].T)[:, 2, 2]
+    still = (speed <= limits.velocity) & (spin <= limits.angular_velocity)
+    return np.asarray((distance <= limits.position) & still & (upright >= math.cos(math.radians(limits.tilt_deg))))
