@@ -53,9 +53,11 @@ def emit(policy: Policy) -> EmittedC:
         golden_count=golden.COUNT,
         weights=rows([float_literal(value) for value in layout.values]),
         weights_crc32=f"{weights_crc32(layout):08x}",
+        clamp=fill("clamp.c"),
         functions=_functions(policy.contract.network),
         step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
         goldens=golden_arrays(golden.make(policy)),
+        checks=fill("checks.c"),
         self_test=fill(f"{kind}_self_test.c"),
     )
     return EmittedC(header, source)
