@@ -1,9 +1,9 @@
 """The native quadrotor kernel: one step of many environments at once, and its reverse sweep.
 
-Arrays are float32, C-contiguous, one column per environment, rows as in fledge_sim/rows.py. Shapes, dtypes and layout
-are checked on every call; the values are not: a NaN in one environment stays in that environment. Equations:
-docs/dynamics.md. The environment variable FLEDGE_ISA (baseline, avx2) selects a narrower instruction set than the
-processor offers.
+Arrays are float32 with one row per quantity and one column per environment, rows as in fledge_sim/rows.py; arrays from
+`rows` and `arrays.empty` are laid out for speed. Shapes, dtypes and layout are checked on every call; values only on
+request: a NaN in one environment stays in that environment. Equations: docs/dynamics.md. The environment variable
+FLEDGE_ISA (baseline, avx2) selects a narrower instruction set than the processor offers.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import ctypes
 import math
 from pathlib import Path
+from struct import Struct
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fledge_sim.arrays import Float64, address, check, check_output, check_vector, columns, empty
 from fledge_sim.errors import FledgeError
-from fledge_sim.native import open_library
-from fledge_sim.physics import Effect, Physics
+from fledge_sim.native import NativeError, open_library
+from fledge_sim.physics import Physics
 from fledge_sim.rows import (
     PARAMETERS,
     ROTORS,
@@ -30,7 +31,6 @@ from fledge_sim.rows import (
     setpoint_from_action,
 )
 
-Float64 = NDArray[np.float64]
 BARE = Physics()
 """Rigid body, rotors and disturbances alone."""
 
@@ -41,6 +41,7 @@ __all__ = [
     "STATES",
     "Parameter",
     "Physics",
+    "PreparedStep",
     "State",
     "hover_state",
     "instruction_set",
@@ -57,20 +58,18 @@ _step = _library.fledge_step
 _adjoint = _library.fledge_step_adjoint
 _step_double = _library.fledge_step_double
 _adjoint_double = _library.fledge_step_adjoint_double
-_pointer, _int64, _float, _uint, _int = (
-    ctypes.c_void_p,
-    ctypes.c_int64,
-    ctypes.c_float,
-    ctypes.c_uint,
-    ctypes.c_int,
-)
-_step.argtypes = [_pointer, _pointer, _pointer, _int64, _float, _uint, _int, _pointer]
-_adjoint.argtypes = [_pointer, _pointer, _pointer, _int64, _float, _uint, _int, _pointer, _pointer, _pointer]
-_step_double.argtypes = [_pointer, _pointer, _pointer, ctypes.c_double, _uint, _pointer]
-_adjoint_double.argtypes = [_pointer, _pointer, _pointer, ctypes.c_double, _uint, _pointer, _pointer]
+_pointer, _uint, _int = ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
+_step.argtypes = _adjoint.argtypes = [_pointer]
+_step_double.argtypes = [_pointer, _pointer, _pointer, ctypes.c_double, _uint, _int, _pointer]
+_adjoint_double.argtypes = [_pointer, _pointer, _pointer, ctypes.c_double, _uint, _int, _pointer, _pointer]
 for _function in (_step, _adjoint, _step_double, _adjoint_double):
     _function.restype = None
 _library.fledge_instruction_set.restype = ctypes.c_char_p
+
+_job = Struct("7P8qfIii")
+"""struct kernel_job: seven addresses, their strides, environments, dt, effects, substeps, threads."""
+if _library.fledge_job_size() != _job.size:
+    raise NativeError("the native kernel was built from other sources; build again with `pip install -e .`")
 
 
 def instruction_set() -> str:
@@ -89,13 +88,13 @@ def step(
     threads: int = 1,
     out: Float32 | None = None,
 ) -> Float32:
-    """Advance every environment by dt with the setpoint held .
+    """Advance every environment by dt with the setpoint held.
 
     Args:
         state: (17, n), rows as in `State`.
         rotor_speed_setpoint: (4, n) [rad/s], M1..M4.
         parameters: (51, n), rows as in `Parameter`.
-        dt: step [s]. The default floor is stiff: give it at most 1 ms.
+        dt: step [s]. The default floor is stiff: give it substeps of at most 1 ms.
         physics: effects and integrator.
         threads: at most this many, fewer for small n; the result is the same to the last bit.
         out: where to write, (17, n); may be `state` itself. Default: a new array.
@@ -104,27 +103,39 @@ def step(
     Raises:
         FledgeError: an argument of wrong shape, dtype or layout; dt not finite.
     """
-    n = _columns(state)
-    _check(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS, n)
-    _check(parameters, "parameters", PARAMETERS, n)
+    n = columns(state, "state", STATES)
     if out is None:
-        out = np.empty((STATES, n), np.float32)
-    else:
-        _check(out, "out", STATES, n)
-        if not out.flags.writeable:
-            raise FledgeError("out is read-only; pass an array of your own")
-    _check_numbers(dt, threads)
-    _step(
-        state.ctypes.data,
-        rotor_speed_setpoint.ctypes.data,
-        parameters.ctypes.data,
-        n,
-        dt,
-        _effects(physics),
-        threads,
-        out.ctypes.data,
-    )
+        out = empty(STATES, n)
+    _step(_forward_job(state, rotor_speed_setpoint, parameters, out, n, dt, physics, threads))
     return out
+
+
+class PreparedStep:
+    """`step` in place over arrays that stay the same: checked once, so that a call costs little more than the physics.
+
+    The arrays may be read and written between calls, not resized.
+    """
+
+    def __init__(
+        self,
+        state: Float32,
+        rotor_speed_setpoint: Float32,
+        parameters: Float32,
+        dt: float,
+        *,
+        physics: Physics = BARE,
+        threads: int = 1,
+    ) -> None:
+        """As `step` with out=state."""
+        n = columns(state, "state", STATES)
+        job = _forward_job(state, rotor_speed_setpoint, parameters, state, n, dt, physics, threads)
+        self._buffers = [memoryview(array) for array in (state, rotor_speed_setpoint, parameters)]  # forbids resizing
+        self._job = ctypes.create_string_buffer(job)
+        self._address = ctypes.c_void_p(ctypes.addressof(self._job))
+
+    def __call__(self) -> None:
+        """Advance by dt."""
+        _step(self._address)
 
 
 def step_adjoint(
@@ -153,24 +164,30 @@ def step_adjoint(
     Raises:
         FledgeError: as `step`.
     """
-    n = _columns(state)
-    _check(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS, n)
-    _check(parameters, "parameters", PARAMETERS, n)
-    _check(adjoint_next, "adjoint_next", STATES, n)
-    _check_numbers(dt, threads)
-    adjoint_state, adjoint_setpoint = np.empty((STATES, n), np.float32), np.empty((ROTORS, n), np.float32)
-    _adjoint(
-        state.ctypes.data,
-        rotor_speed_setpoint.ctypes.data,
-        parameters.ctypes.data,
+    n = columns(state, "state", STATES)
+    strides = _check_inputs(state, rotor_speed_setpoint, parameters, n, dt, threads)
+    next_stride = check(adjoint_next, "adjoint_next", STATES, n)
+    adjoint_state, adjoint_setpoint = empty(STATES, n), empty(ROTORS, n)
+    job = _job.pack(
+        address(state),
+        address(rotor_speed_setpoint),
+        address(parameters),
+        address(adjoint_next),
+        0,
+        address(adjoint_state),
+        address(adjoint_setpoint),
+        *strides,
+        0,
+        next_stride,
+        check(adjoint_state, "adjoint_state", STATES, n),
+        check(adjoint_setpoint, "adjoint_setpoint", ROTORS, n),
         n,
         dt,
-        _effects(physics),
+        physics.effects,
+        physics.substeps,
         threads,
-        adjoint_next.ctypes.data,
-        adjoint_state.ctypes.data,
-        adjoint_setpoint.ctypes.data,
     )
+    _adjoint(job)
     return adjoint_state, adjoint_setpoint
 
 
@@ -183,21 +200,10 @@ def step_double(
     physics: Physics = BARE,
 ) -> Float64:
     """`step` of one environment in double precision, the same C text: state (17,), setpoint (4,), parameters (51,)."""
-    for name, array, rows in (
-        ("state", state, STATES),
-        ("rotor_speed_setpoint", rotor_speed_setpoint, ROTORS),
-        ("parameters", parameters, PARAMETERS),
-    ):
-        _check_double(array, name, rows)
+    _check_vectors(state, rotor_speed_setpoint, parameters)
     following = np.empty(STATES)
-    _step_double(
-        state.ctypes.data,
-        rotor_speed_setpoint.ctypes.data,
-        parameters.ctypes.data,
-        dt,
-        _effects(physics),
-        following.ctypes.data,
-    )
+    inputs = (address(state), address(rotor_speed_setpoint), address(parameters))
+    _step_double(*inputs, dt, physics.effects, physics.substeps, address(following))
     return following
 
 
@@ -211,61 +217,69 @@ def step_adjoint_double(
     physics: Physics = BARE,
 ) -> tuple[Float64, Float64]:
     """`step_adjoint` of one environment in double precision, the same C text; shapes as in `step_double`."""
-    for name, array, rows in (
-        ("state", state, STATES),
-        ("rotor_speed_setpoint", rotor_speed_setpoint, ROTORS),
-        ("parameters", parameters, PARAMETERS),
-        ("adjoint_next", adjoint_next, STATES),
-    ):
-        _check_double(array, name, rows)
+    _check_vectors(state, rotor_speed_setpoint, parameters)
+    check_vector(adjoint_next, "adjoint_next", STATES)
     adjoint, adjoint_setpoint = adjoint_next.copy(), np.empty(ROTORS)
-    _adjoint_double(
-        state.ctypes.data,
-        rotor_speed_setpoint.ctypes.data,
-        parameters.ctypes.data,
-        dt,
-        _effects(physics),
-        adjoint.ctypes.data,
-        adjoint_setpoint.ctypes.data,
-    )
+    inputs = (address(state), address(rotor_speed_setpoint), address(parameters))
+    outputs = (address(adjoint), address(adjoint_setpoint))
+    _adjoint_double(*inputs, dt, physics.effects, physics.substeps, *outputs)
     return adjoint, adjoint_setpoint
 
 
-def _effects(physics: Physics) -> int:
-    """Bits for the native code."""
-    if physics.effects & ~(Effect.DRAG | Effect.FLOOR) or physics.substeps > 1:
-        raise FledgeError(f"{physics}: the native kernel has drag and floor with one RK4 step so far; choose those")
-    return physics.effects
+def _forward_job(
+    state: Float32,
+    rotor_speed_setpoint: Float32,
+    parameters: Float32,
+    out: Float32,
+    n: int,
+    dt: float,
+    physics: Physics,
+    threads: int,
+) -> bytes:
+    """struct kernel_job of a step, after checking everything."""
+    state_stride, setpoint_stride, parameters_stride = _check_inputs(
+        state, rotor_speed_setpoint, parameters, n, dt, threads
+    )
+    out_stride = check_output(out, "out", STATES, n)
+    return _job.pack(
+        address(state),
+        address(rotor_speed_setpoint),
+        address(parameters),
+        0,
+        address(out),
+        0,
+        0,
+        state_stride,
+        setpoint_stride,
+        parameters_stride,
+        out_stride,
+        0,
+        0,
+        0,
+        n,
+        dt,
+        physics.effects,
+        physics.substeps,
+        threads,
+    )
 
 
-def _columns(state: Float32) -> int:
-    if not isinstance(state, np.ndarray) or state.ndim != 2:
-        raise FledgeError(f"state must be a numpy array of shape ({STATES}, n)")
-    n: int = state.shape[1]
-    _check(state, "state", STATES, n)
-    if n == 0:
-        raise FledgeError("state has no environment; give at least one column")
-    return n
-
-
-def _check(array: Float32, name: str, rows: int, n: int) -> None:
-    if not isinstance(array, np.ndarray) or array.shape != (rows, n):
-        raise FledgeError(f"{name} has shape {getattr(array, 'shape', None)}, it must be ({rows}, {n})")
-    if array.dtype != np.float32:
-        raise FledgeError(f"{name} has dtype {array.dtype}, it must be float32")
-    if not array.flags.c_contiguous:
-        raise FledgeError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
-
-
-def _check_numbers(dt: float, threads: int) -> None:
+def _check_inputs(
+    state: Float32, rotor_speed_setpoint: Float32, parameters: Float32, n: int, dt: float, threads: int
+) -> tuple[int, int, int]:
+    """Strides of the three arrays [floats]."""
     if not math.isfinite(dt):
         raise FledgeError(f"dt is {dt}, it must be a finite number of seconds")
     if threads < 1:
         raise FledgeError(f"threads is {threads}, it must be at least 1")
+    return (
+        check(state, "state", STATES, n),
+        check(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS, n),
+        check(parameters, "parameters", PARAMETERS, n),
+    )
 
 
-def _check_double(array: Float64, name: str, rows: int) -> None:
-    if not isinstance(array, np.ndarray) or array.shape != (rows,) or array.dtype != np.float64:
-        raise FledgeError(f"{name} must be a float64 array of shape ({rows},)")
-    if not array.flags.c_contiguous:
-        raise FledgeError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
+def _check_vectors(state: Float64, rotor_speed_setpoint: Float64, parameters: Float64) -> None:
+    check_vector(state, "state", STATES)
+    check_vector(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS)
+    check_vector(parameters, "parameters", PARAMETERS)

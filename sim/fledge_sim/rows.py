@@ -12,10 +12,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_sim.arrays import Float32, empty
 from fledge_sim.errors import FledgeError
 from fledge_sim.robot import Robot
-
-Float32 = NDArray[np.float32]
 
 
 class State(IntEnum):
@@ -131,8 +130,9 @@ def parameter_rows(robot: Robot, n: int) -> Float32:
         Parameter.SPEED_PER_VOLT: (robot.speed_per_volt,),
         Parameter.ROTOR_HEIGHT: (robot.rotor_height,),
     }
-    column = np.concatenate([values[row] for row in Parameter]).astype(np.float32)
-    return np.repeat(column[:, None], _environments(n), axis=1)
+    rows = empty(PARAMETERS, _environments(n))
+    rows[:] = np.concatenate([values[row] for row in Parameter])[:, None]
+    return rows
 
 
 def floor_defaults(robot: Robot) -> tuple[float, float]:
@@ -150,7 +150,8 @@ def floor_defaults(robot: Robot) -> tuple[float, float]:
 
 def hover_state(robot: Robot, n: int) -> Float32:
     """States (17, n): at the origin, level, at rest, rotors at hover speed."""
-    state = np.zeros((STATES, _environments(n)), np.float32)
+    state = empty(STATES, _environments(n))
+    state[:] = 0
     state[State.QUATERNION] = 1
     state[State.ROTOR_SPEED :] = robot.hover_rotor_speed
     return state

@@ -64,12 +64,12 @@ static void *run_share(void *argument) {
 }
 
 /* Splits at multiples of the widest block, so that every environment meets the same code for any number of threads. */
-static void run(const struct kernel_job *job, kernel_range *range, int threads) {
+static void run(const struct kernel_job *job, kernel_range *range) {
     struct share shares[THREADS_MAX];
     pthread_t handles[THREADS_MAX];
     int started[THREADS_MAX] = {0};
     const int64_t useful = job->count / ENVIRONMENTS_PER_THREAD;
-    int parts = threads < THREADS_MAX ? threads : THREADS_MAX;
+    int parts = job->threads < THREADS_MAX ? job->threads : THREADS_MAX;
     if (parts > useful) parts = (int)useful;
     if (parts < 2) {
         range(job, 0, job->count);
@@ -95,54 +95,32 @@ static void run(const struct kernel_job *job, kernel_range *range, int threads) 
 EXPORT const char *fledge_instruction_set(void);
 EXPORT const char *fledge_instruction_set(void) { return chosen()->name; }
 
-/* One step of `count` environments: next = step(state), rows as in quadrotor.h; next may be state. */
-EXPORT void fledge_step(const float *state, const float *setpoint, const float *parameters, int64_t count, float dt,
-                        unsigned effects, int threads, float *next);
-EXPORT void fledge_step(const float *state, const float *setpoint, const float *parameters, int64_t count, float dt,
-                        unsigned effects, int threads, float *next) {
-    const struct kernel_job job = {.state = state,
-                                   .setpoint = setpoint,
-                                   .parameters = parameters,
-                                   .next = next,
-                                   .count = count,
-                                   .dt = dt,
-                                   .effects = effects};
-    run(&job, chosen()->step, threads);
-}
+/* Bytes of struct kernel_job, so that the caller can tell whether it was built from the same sources. */
+EXPORT int32_t fledge_job_size(void);
+EXPORT int32_t fledge_job_size(void) { return (int32_t)sizeof(struct kernel_job); }
+
+/* One step of every environment: next = step(state). */
+EXPORT void fledge_step(const struct kernel_job *job);
+EXPORT void fledge_step(const struct kernel_job *job) { run(job, chosen()->step); }
 
 /* Reverse sweep of the same step: adjoint of next -> adjoints of state and setpoint (both overwritten). */
-EXPORT void fledge_step_adjoint(const float *state, const float *setpoint, const float *parameters, int64_t count,
-                                float dt, unsigned effects, int threads, const float *adjoint_next,
-                                float *adjoint_state, float *adjoint_setpoint);
-EXPORT void fledge_step_adjoint(const float *state, const float *setpoint, const float *parameters, int64_t count,
-                                float dt, unsigned effects, int threads, const float *adjoint_next,
-                                float *adjoint_state, float *adjoint_setpoint) {
-    const struct kernel_job job = {.state = state,
-                                   .setpoint = setpoint,
-                                   .parameters = parameters,
-                                   .adjoint_next = adjoint_next,
-                                   .adjoint_state = adjoint_state,
-                                   .adjoint_setpoint = adjoint_setpoint,
-                                   .count = count,
-                                   .dt = dt,
-                                   .effects = effects};
-    run(&job, chosen()->reverse, threads);
-}
+EXPORT void fledge_step_adjoint(const struct kernel_job *job);
+EXPORT void fledge_step_adjoint(const struct kernel_job *job) { run(job, chosen()->reverse); }
 
 /* The same text in double precision, one environment, for the tests of the reverse sweep and of the integrator's order.
  */
 EXPORT void fledge_step_double(const double *state, const double *setpoint, const double *parameters, double dt,
-                               unsigned effects, double *next);
+                               unsigned effects, int substeps, double *next);
 EXPORT void fledge_step_double(const double *state, const double *setpoint, const double *parameters, double dt,
-                               unsigned effects, double *next) {
-    quadrotor_step(state, setpoint, parameters, effects, dt, next);
+                               unsigned effects, int substeps, double *next) {
+    quadrotor_advance(state, setpoint, parameters, effects, substeps, dt, next);
 }
 
 /* adjoint: of next on entry, of state on return; adjoint_setpoint is overwritten. */
 EXPORT void fledge_step_adjoint_double(const double *state, const double *setpoint, const double *parameters, double dt,
-                                       unsigned effects, double *adjoint, double *adjoint_setpoint);
+                                       unsigned effects, int substeps, double *adjoint, double *adjoint_setpoint);
 EXPORT void fledge_step_adjoint_double(const double *state, const double *setpoint, const double *parameters, double dt,
-                                       unsigned effects, double *adjoint, double *adjoint_setpoint) {
+                                       unsigned effects, int substeps, double *adjoint, double *adjoint_setpoint) {
     for (int i = 0; i < QUADROTOR_ROTORS; i++) adjoint_setpoint[i] = 0;
-    quadrotor_step_reverse(state, setpoint, parameters, effects, dt, adjoint, adjoint_setpoint);
+    quadrotor_advance_reverse(state, setpoint, parameters, effects, substeps, dt, adjoint, adjoint_setpoint);
 }

@@ -5,18 +5,23 @@
 
 #include <stdint.h>
 
-/* Arrays are row-major with `count` columns, one environment per column: rows as in quadrotor.h. */
+/* Arrays have one environment per column and `count` columns, rows as in quadrotor_rows.h; a stride is the distance
+ * between two rows [floats]. kernel.py builds the same struct. */
 struct kernel_job {
-    const float *state;        /* (17, count) */
-    const float *setpoint;     /* (4, count) [rad/s] */
-    const float *parameters;   /* (51, count) */
-    const float *adjoint_next; /* (17, count), reverse only */
-    float *next;               /* (17, count), forward only; may be `state` */
-    float *adjoint_state;      /* (17, count), reverse only; may be `adjoint_next` */
-    float *adjoint_setpoint;   /* (4, count), reverse only */
-    int64_t count;             /* environments */
-    float dt;                  /* [s] */
-    unsigned effects;          /* enum quadrotor_effect */
+    const float *state;        /* 17 rows */
+    const float *setpoint;     /* 4 rows [rad/s] */
+    const float *parameters;   /* 51 rows */
+    const float *adjoint_next; /* 17 rows, reverse only */
+    float *next;               /* 17 rows, forward only; may be `state` */
+    float *adjoint_state;      /* 17 rows, reverse only; may be `adjoint_next` */
+    float *adjoint_setpoint;   /* 4 rows, reverse only */
+    int64_t state_stride, setpoint_stride, parameters_stride, next_stride;
+    int64_t adjoint_next_stride, adjoint_state_stride, adjoint_setpoint_stride;
+    int64_t count; /* environments */
+    float dt;      /* [s] */
+    uint32_t effects;
+    int32_t substeps; /* 1 to QUADROTOR_SUBSTEPS_MAX */
+    int32_t threads;  /* at most this many */
 };
 
 /* Advances environments first..last-1; `first` is a multiple of the variant's lanes. */

@@ -15,40 +15,38 @@ static inline void cross(const real a[3], const real b[3], real out[3]) {
 
 static inline real dot(const real a[3], const real b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-/* R(q) v = v + 2w (u x v) + 2u x (u x v), q = (w, u); sense = +1 rotates body to world, -1 world to body. */
-static inline void quaternion_rotate(const real q[4], const real v[3], real_scalar sense, real out[3]) {
-    real uv[3], uuv[3];
-    cross(q + 1, v, uv);
-    cross(q + 1, uv, uuv);
-    for (int i = 0; i < 3; i++) out[i] = v[i] + 2 * (sense * q[0] * uv[i] + uuv[i]);
+/* ---- 3 x 3 matrices, row-major ---------------------------------------------------------------- */
+
+/* M v */
+static inline void matrix_times(const real m[9], const real v[3], real out[3]) {
+    for (int i = 0; i < 3; i++) out[i] = dot(m + 3 * i, v);
 }
 
-/* Adds d(a . R(q)^sense v)/dq to q_bar. With u: u x (u x v) = u (u.v) - v (u.u), so
- * d/dw = 2 a.(u x v) sense;  d/du = 2 sense w (v x a) + 2 [a (u.v) + v (a.u) - 2 u (a.v)]. */
-static inline void quaternion_rotate_reverse(const real q[4], const real v[3], real_scalar sense, const real a[3],
-                                             real q_bar[4]) {
-    const real *u = q + 1;
-    real uv[3], va[3];
-    cross(u, v, uv);
-    cross(v, a, va);
-    const real u_v = dot(u, v), a_u = dot(a, u), a_v = dot(a, v);
-    q_bar[0] += 2 * sense * dot(a, uv);
+/* M^T v */
+static inline void matrix_transposed_times(const real m[9], const real v[3], real out[3]) {
+    for (int i = 0; i < 3; i++) out[i] = m[i] * v[0] + m[3 + i] * v[1] + m[6 + i] * v[2];
+}
+
+/* M += a b^T, the adjoint of M in a . M b */
+static inline void matrix_add_outer(const real a[3], const real b[3], real m[9]) {
     for (int i = 0; i < 3; i++)
-        q_bar[1 + i] += 2 * sense * q[0] * va[i] + 2 * (a[i] * u_v + v[i] * a_u - 2 * u[i] * a_v);
+        for (int j = 0; j < 3; j++) m[3 * i + j] += a[i] * b[j];
 }
 
-/* The body's z axis in world, the third column of R(q). */
-static inline void quaternion_axis_z(const real q[4], real out[3]) {
-    out[0] = 2 * (q[1] * q[3] + q[0] * q[2]);
-    out[1] = 2 * (q[2] * q[3] - q[0] * q[1]);
-    out[2] = 1 - 2 * (q[1] * q[1] + q[2] * q[2]);
+/* ---- quaternions ------------------------------------------------------------------------------ */
+
+/* Half the body's z axis in world, half the third column of R(q). */
+static inline void quaternion_half_axis_z(const real q[4], real out[3]) {
+    out[0] = q[1] * q[3] + q[0] * q[2];
+    out[1] = q[2] * q[3] - q[0] * q[1];
+    out[2] = (real_scalar)0.5 - (q[1] * q[1] + q[2] * q[2]);
 }
 
-static inline void quaternion_axis_z_reverse(const real q[4], const real a[3], real q_bar[4]) {
-    q_bar[0] += 2 * (a[0] * q[2] - a[1] * q[1]);
-    q_bar[1] += 2 * (a[0] * q[3] - a[1] * q[0] - 2 * a[2] * q[1]);
-    q_bar[2] += 2 * (a[0] * q[0] + a[1] * q[3] - 2 * a[2] * q[2]);
-    q_bar[3] += 2 * (a[0] * q[1] + a[1] * q[2]);
+static inline void quaternion_half_axis_z_reverse(const real q[4], const real a[3], real q_bar[4]) {
+    q_bar[0] += a[0] * q[2] - a[1] * q[1];
+    q_bar[1] += a[0] * q[3] - a[1] * q[0] - 2 * a[2] * q[1];
+    q_bar[2] += a[0] * q[0] + a[1] * q[3] - 2 * a[2] * q[2];
+    q_bar[3] += a[0] * q[1] + a[1] * q[2];
 }
 
 /* Rotation matrix, row-major, world from body (1 - 2(y^2 + z^2), ...). */
@@ -71,27 +69,29 @@ static inline void quaternion_matrix_reverse(const real q[4], const real m[9], r
 /* q_dot = 1/2 q (x) (0, w) */
 static inline void quaternion_rate(const real q[4], const real w[3], real q_dot[4]) {
     const real_scalar half = (real_scalar)0.5;
-    q_dot[0] = -half * (q[1] * w[0] + q[2] * w[1] + q[3] * w[2]);
-    q_dot[1] = half * (q[0] * w[0] + q[2] * w[2] - q[3] * w[1]);
-    q_dot[2] = half * (q[0] * w[1] - q[1] * w[2] + q[3] * w[0]);
-    q_dot[3] = half * (q[0] * w[2] + q[1] * w[1] - q[2] * w[0]);
+    const real h[3] = {half * w[0], half * w[1], half * w[2]};
+    q_dot[0] = -(q[1] * h[0] + q[2] * h[1] + q[3] * h[2]);
+    q_dot[1] = q[0] * h[0] + q[2] * h[2] - q[3] * h[1];
+    q_dot[2] = q[0] * h[1] - q[1] * h[2] + q[3] * h[0];
+    q_dot[3] = q[0] * h[2] + q[1] * h[1] - q[2] * h[0];
 }
 
 static inline void quaternion_rate_reverse(const real q[4], const real w[3], const real l[4], real q_bar[4],
                                            real w_bar[3]) {
     const real_scalar half = (real_scalar)0.5;
-    q_bar[0] += half * (l[1] * w[0] + l[2] * w[1] + l[3] * w[2]);
-    q_bar[1] += half * (l[3] * w[1] - l[0] * w[0] - l[2] * w[2]);
-    q_bar[2] += half * (l[1] * w[2] - l[0] * w[1] - l[3] * w[0]);
-    q_bar[3] += half * (l[2] * w[0] - l[0] * w[2] - l[1] * w[1]);
-    w_bar[0] += half * (l[1] * q[0] + l[2] * q[3] - l[0] * q[1] - l[3] * q[2]);
-    w_bar[1] += half * (l[2] * q[0] + l[3] * q[1] - l[0] * q[2] - l[1] * q[3]);
-    w_bar[2] += half * (l[1] * q[2] + l[3] * q[0] - l[0] * q[3] - l[2] * q[1]);
+    const real h[4] = {half * l[0], half * l[1], half * l[2], half * l[3]};
+    q_bar[0] += h[1] * w[0] + h[2] * w[1] + h[3] * w[2];
+    q_bar[1] += h[3] * w[1] - h[0] * w[0] - h[2] * w[2];
+    q_bar[2] += h[1] * w[2] - h[0] * w[1] - h[3] * w[0];
+    q_bar[3] += h[2] * w[0] - h[0] * w[2] - h[1] * w[1];
+    w_bar[0] += h[1] * q[0] + h[2] * q[3] - h[0] * q[1] - h[3] * q[2];
+    w_bar[1] += h[2] * q[0] + h[3] * q[1] - h[0] * q[2] - h[1] * q[3];
+    w_bar[2] += h[1] * q[2] + h[3] * q[0] - h[0] * q[3] - h[2] * q[1];
 }
 
 /* Scales to unit length in place; returns 1/|q| for the reverse sweep. */
 static inline real quaternion_normalise(real q[4]) {
-    const real scale = 1 / real_sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
+    const real scale = real_inverse_sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
     for (int i = 0; i < 4; i++) q[i] *= scale;
     return scale;
 }

@@ -17,21 +17,34 @@ typedef float real_scalar;
 
 static inline real real_splat(float value) { return value - (real){0}; }
 static inline real_mask real_greater(real a, real b) { return a > b; }
-static inline real real_select(real_mask condition, real yes, real no) {
-    return (real)((condition & (real_mask)yes) | (~condition & (real_mask)no));
-}
 
-#if defined(__AVX512F__) && REAL_LANES == 16
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && REAL_LANES == 16
 #include <immintrin.h>
 static inline real real_sqrt(real x) { return (real)_mm512_sqrt_ps((__m512)x); }
+static inline real real_select(real_mask condition, real yes, real no) {
+    return (real)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)condition), (__m512)no, (__m512)yes);
+}
+static inline int real_any(real_mask mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 #elif defined(__AVX__) && REAL_LANES == 8
 #include <immintrin.h>
 static inline real real_sqrt(real x) { return (real)_mm256_sqrt_ps((__m256)x); }
+static inline real real_select(real_mask condition, real yes, real no) {
+    return (real)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)condition);
+}
+static inline int real_any(real_mask mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 #else
 static inline real real_sqrt(real x) {
     real root;
     for (int lane = 0; lane < REAL_LANES; lane++) root[lane] = __builtin_sqrtf(x[lane]);
     return root;
+}
+static inline real real_select(real_mask condition, real yes, real no) {
+    return (real)((condition & (real_mask)yes) | (~condition & (real_mask)no));
+}
+static inline int real_any(real_mask mask) {
+    int32_t any = 0;
+    for (int lane = 0; lane < REAL_LANES; lane++) any |= mask[lane];
+    return any != 0;
 }
 #endif
 
@@ -52,9 +65,16 @@ static inline real real_splat(float value) { return value; }
 typedef int real_mask;
 static inline real_mask real_greater(real a, real b) { return a > b; }
 static inline real real_select(real_mask condition, real yes, real no) { return condition ? yes : no; }
+static inline int real_any(real_mask mask) { return mask; }
 
 #endif
 
+static inline real real_inverse(real x) { return 1 / x; }
+static inline real real_inverse_sqrt(real x) { return 1 / real_sqrt(x); }
+/* Adds where the condition holds, and leaves every bit of the sum elsewhere. */
+static inline void real_add_where(real_mask condition, real *sum, real add) {
+    *sum = real_select(condition, *sum + add, *sum);
+}
 static inline real real_max(real a, real b) { return real_select(real_greater(a, b), a, b); }
 static inline real real_min(real a, real b) { return real_select(real_greater(a, b), b, a); }
 static inline real real_clip(real x, real low, real high) { return real_min(real_max(x, low), high); }

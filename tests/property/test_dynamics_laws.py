@@ -97,6 +97,7 @@ def test_turning_and_moving_the_world_turns_and_moves_the_answer(
     state, setpoint, parameters = column(sample_quadrotor(seed, 1, near_floor=floor))
     turn = frames.from_yaw(np.array(yaw))
     force = slice(Parameter.DISTURBANCE_FORCE, Parameter.DISTURBANCE_TORQUE)
+    wind = slice(Parameter.WIND, Parameter.BATTERY_VOLTAGE)
 
     def moved(x: Rows) -> Rows:
         y = x.copy()
@@ -106,7 +107,8 @@ def test_turning_and_moving_the_world_turns_and_moves_the_answer(
         return y
 
     turned_parameters = parameters.copy()
-    turned_parameters[force] = frames.rotate(turn, parameters[force])
+    for vector in (force, wind):
+        turned_parameters[vector] = frames.rotate(turn, parameters[vector])
     following = kernel.step_double(state, setpoint, parameters, dt, physics=Physics(drag=True, floor=floor))
     turned = kernel.step_double(moved(state), setpoint, turned_parameters, dt, physics=Physics(drag=True, floor=floor))
     assert np.allclose(turned, moved(following), rtol=tolerance, atol=tolerance)

@@ -11,7 +11,7 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.physics import SUBSTEPS_MAX, Effect
 from fledge_sim.rows import Parameter, State
 
-HEADER = Path(__file__).parents[2] / "sim/native/quadrotor.h"
+HEADER = Path(__file__).parents[2] / "sim/native/quadrotor_rows.h"
 CRAZYFLIE = robot.load("crazyflie")
 PAPER = robot.load("crazyflie_paper")
 
