@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from fledge_sim import kernel
+from fledge_sim.arrays import Float32
 from fledge_sim.errors import FledgeError
 from fledge_sim.physics import Physics
-from fledge_sim.arrays import Float32
 
 
 class _Step(torch.autograd.Function):

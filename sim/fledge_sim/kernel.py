@@ -129,7 +129,7 @@ class PreparedStep:
         """As `step` with out=state."""
         n = columns(state, "state", STATES)
         job = _forward_job(state, rotor_speed_setpoint, parameters, state, n, dt, physics, threads)
-        self._buffers = [memoryview(array) for array in (state, rotor_speed_setpoint, parameters)]  # forbids resizing
+        self._buffers = [array.data for array in (state, rotor_speed_setpoint, parameters)]  # forbids resizing
         self._job = ctypes.create_string_buffer(job)
         self._address = ctypes.c_void_p(ctypes.addressof(self._job))
 

@@ -12,7 +12,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from fledge_sim.arrays import Float32, empty
+from fledge_sim.arrays import Float32 as Float32
+from fledge_sim.arrays import empty
 from fledge_sim.errors import FledgeError
 from fledge_sim.robot import Robot
 
