@@ -15,9 +15,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_sim.arrays import Float32
 from fledge_sim.errors import FledgeError
 from fledge_sim.robot import Robot
-from fledge_sim.rows import Float32, Parameter, parameter_rows
+from fledge_sim.rows import Parameter, parameter_rows
 
 Float64 = NDArray[np.float64]
 Span = tuple[float, float] | None

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fledge_sim import frames
+from fledge_sim.arrays import Float32
 from fledge_sim.randomize import stream
 from fledge_sim.robot import Robot
-from fledge_sim.rows import STATES, Float32, State, setpoint_from_action
+from fledge_sim.rows import STATES, State, setpoint_from_action
 
 Float64 = NDArray[np.float64]
 
