@@ -18,7 +18,7 @@ _int, _uint, _long, _float, _pointer = ctypes.c_int32, ctypes.c_uint32, ctypes.c
 
 ROWS_MAX, DRAWS_MAX, TERMS_MAX, PRIVILEGED_MAX = 256, 128, 6, 96
 OPERATIONS = {"add": 0, "multiply": 1, "divide": 2}
-DISTRIBUTIONS = {"uniform": 0, "normal": 1}
+DISTRIBUTIONS = {"uniform": 0, "normal": 1, "log_uniform": 2}
 SENSED_PLACES = {"position_error": 0, "rotation": 3, "velocity_error": 12, "angular_velocity": 15, "look_ahead": 18}
 ROTOR_SPEED_FRACTION, THRUST_FRACTION = 0, 1
 
@@ -93,7 +93,8 @@ class _Initial(ctypes.Structure):
                 "rest_share",
                 "rotor_action_low",
                 "rotor_action_high",
-                "hover_rotor_speed",
+                "rest_rotor_low",
+                "rest_rotor_high",
             )
         ),
         ("angle", _float * 7),
@@ -269,7 +270,7 @@ def _initial(config: EnvConfig) -> _Initial:
         spec.guided_share,
         spec.rest_share,
         *spec.rotor_action,
-        config.robot.hover_rotor_speed,
+        *(config.robot.hover_rotor_speed * share for share in spec.rest_rotor),
         (_float * 7)(*rows.angle_coefficients(math.radians(spec.angle_deg))),
     )
 

@@ -6,9 +6,10 @@ come first; the blocks of `Layout` exist only if the configuration needs them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,17 +128,20 @@ def has_battery(config: EnvConfig) -> bool:
     return config.physics.battery or config.actuation.compensation
 
 
+Operation = Literal["add", "multiply", "divide"]
+
+
 @dataclass(frozen=True)
 class Draw:
     """One random number at the start of an episode; environment_draw in C.
 
-    row = row (operation) v with v = a + (b - a) uniform, or a + b normal.
+    row = row (operation) v with v = a + (b - a) uniform, or a + b normal, or exp(a + (b - a) uniform).
     """
 
     channel: int
     row: int
-    operation: Literal["add", "multiply", "divide"]
-    distribution: Literal["uniform", "normal"]
+    operation: Operation
+    distribution: Literal["uniform", "normal", "log_uniform"]
     a: float
     b: float
 
@@ -154,7 +158,7 @@ class _Draws:
         rows: range,
         a: float,
         b: float,
-        operation: Literal["add", "multiply", "divide"] = "add",
+        operation: Operation = "add",
         *,
         inverse: range = range(0),
         each: bool = True,
@@ -173,6 +177,15 @@ class _Draws:
                 self.table.append(Draw(self._channel, row, operation, "uniform", a, b))
         self._channel += used
 
+    def span(self, span: tuple[float, float] | None, multiplied: dict[int, float], divided: dict[int, float]) -> None:
+        """One log-uniform number for rows that have, or whose reciprocals have, the nominal values given."""
+        if span is not None:
+            for rows, operation in ((multiplied, "multiply"), (divided, "divide")):
+                for row, nominal in rows.items():
+                    a, b = (math.log(end / nominal) for end in span)
+                    self.table.append(Draw(self._channel, row, cast("Operation", operation), "log_uniform", a, b))
+        self._channel += 1
+
 
 def _parameter(first: Parameter, count: int = 1) -> range:
     return range(Row.PARAMETER + first, Row.PARAMETER + first + count)
@@ -182,6 +195,7 @@ def draws(config: EnvConfig) -> tuple[Draw, ...]:
     """The table of a configuration; a quantity keeps its channel whatever else is switched on."""
     table = _Draws()
     _robot_draws(table, config)
+    _span_draws(table, config)
     _disturbance_draws(table, config)
     _sensor_draws(table, config)
     return tuple(table.table)
@@ -201,8 +215,26 @@ def _robot_draws(table: _Draws, config: EnvConfig) -> None:
     table.add(_parameter(p.TORQUE_PER_THRUST, 4), *around["torque_per_thrust"], "multiply", each=False)
     table.add(_parameter(p.LAG_RISE_INVERSE, 2), *around["rotor_lag"], "divide", each=False)
     table.add(_parameter(p.DRAG, 3), 0.0, spread.drag)
+    table.add(_parameter(p.GROUND_EFFECT_AREA), *around["ground_effect"], "multiply")
+    table.add(_parameter(p.SPEED_PER_VOLT), *around["speed_per_volt"], "multiply")
+    table.add(_parameter(p.DRIVE_POWER), *around["drive_power"], "multiply")
     table.add(range(Row.COMMAND_DELAY, Row.COMMAND_DELAY + 1), *spread.control_delay)
     table.add(range(Row.NOISE_SCALE, Row.NOISE_SCALE + 1), *spread.noise_scale)
+
+
+def _span_draws(table: _Draws, config: EnvConfig) -> None:
+    """Moves what has a span from the robot's own value to one drawn; as randomize.sample_parameters."""
+    spread, robot, p = config.randomization, config.robot, Parameter
+    mass, inertia, inverse = _parameter(p.MASS_INVERSE), _parameter(p.INERTIA, 3), _parameter(p.INERTIA_INVERSE, 3)
+    roll, pitch, yaw = robot.inertia
+    table.span(spread.mass_span, {}, {mass[0]: robot.mass})
+    axes = (roll, pitch, roll)
+    table.span(spread.inertia_span, dict(zip(inertia, axes, strict=True)), dict(zip(inverse, axes, strict=True)))
+    table.span(spread.yaw_ratio_span, {inertia[2]: yaw / roll}, {inverse[2]: yaw / roll})
+    table.span(spread.thrust_max_span, dict.fromkeys(_parameter(p.THRUST_SCALE, 4), robot.thrust_max), {})
+    rise, fall = _parameter(p.LAG_RISE_INVERSE, 2)
+    table.span(spread.lag_rise_span, {}, {rise: robot.rotor_time_constant_rise})
+    table.span(spread.lag_fall_span, {}, {fall: robot.rotor_time_constant_fall})
 
 
 def _disturbance_draws(table: _Draws, config: EnvConfig) -> None:

@@ -37,9 +37,10 @@ enum {
 };
 
 enum environment_draw_operation { DRAW_ADD = 0, DRAW_MULTIPLY = 1, DRAW_DIVIDE = 2 };
-enum environment_draw_distribution { DRAW_UNIFORM = 0, DRAW_NORMAL = 1 };
+enum environment_draw_distribution { DRAW_UNIFORM = 0, DRAW_NORMAL = 1, DRAW_LOG_UNIFORM = 2 };
 
-/* At the start of an episode: row = row (operation) v,  v = a + (b - a) uniform  or  a + b normal. */
+/* At the start of an episode: row = row (operation) v,  v = a + (b - a) uniform, a + b normal, or
+ * exp(a + (b - a) uniform). */
 struct environment_draw {
     int32_t channel, row, operation, distribution;
     float a, b;
@@ -87,7 +88,7 @@ struct environment_reference_spec {
 
 struct environment_initial {
     float position, velocity, angular_velocity, guided_share, rest_share, rotor_action_low, rotor_action_high;
-    float hover_rotor_speed;
+    float rest_rotor_low, rest_rotor_high;       /* [rad/s] */
     float angle[ENVIRONMENT_ANGLE_COEFFICIENTS]; /* a = c P(c^2) [turns of half the angle], c = root of a uniform */
 };
 

@@ -13,8 +13,9 @@ static inline void reset_draws(const struct environment_config *c, real_bits key
     for (int i = 0; i < c->draws; i++) {
         const struct environment_draw *draw = &c->draw[i];
         const real_bits word = random_word(key, draw->channel);
-        const real value = draw->distribution == DRAW_NORMAL ? draw->a + draw->b * random_normal(word)
-                                                             : draw->a + (draw->b - draw->a) * random_uniform(word);
+        real value = draw->a + (draw->b - draw->a) * random_uniform(word);
+        if (draw->distribution == DRAW_LOG_UNIFORM) value = real_exp(value);
+        if (draw->distribution == DRAW_NORMAL) value = draw->a + draw->b * random_normal(word);
         real *row = &fresh[draw->row];
         *row = draw->operation == DRAW_ADD        ? *row + value
                : draw->operation == DRAW_MULTIPLY ? *row * value
@@ -30,11 +31,11 @@ static inline real open_circuit_voltage(const struct environment_config *c, real
 /* What is drawn in a unit for people and used in one for the step. */
 static inline void reset_derived(const struct environment_config *c, real_bits key, real *fresh) {
     const struct environment_layout *l = &c->layout;
-    if (l->gyro >= 0) fresh[l->gyro] = 1 - real_exp_negative(-TURN * c->dt * fresh[l->gyro]);
+    if (l->gyro >= 0) fresh[l->gyro] = 1 - real_exp(-TURN * c->dt * fresh[l->gyro]);
     if (l->gust >= 0) {
         real *mean = fresh + l->gust, *wind = fresh + ENVIRONMENT_PARAMETER + QUADROTOR_WIND;
         for (int i = 0; i < 3; i++) wind[i] = mean[i] + mean[3] * random_normal(random_word(key, RANDOM_GUST + i));
-        mean[4] = real_exp_negative(-c->dt / mean[4]);
+        mean[4] = real_exp(-c->dt / mean[4]);
     }
     if (l->battery >= 0)
         fresh[ENVIRONMENT_PARAMETER + QUADROTOR_BATTERY_VOLTAGE] = open_circuit_voltage(c, fresh[l->battery]);
@@ -75,7 +76,7 @@ static inline void reset_state(const struct environment_config *c, real_bits key
         state[QUADROTOR_ANGULAR_VELOCITY + i] = real_select(rest, zero, w);
     }
     const real action = reset_between(key, RANDOM_INITIAL + ROTOR, s->rotor_action_low, s->rotor_action_high);
-    const real slow = reset_between(key, RANDOM_INITIAL + SLOW, 0, s->hover_rotor_speed);
+    const real slow = reset_between(key, RANDOM_INITIAL + SLOW, s->rest_rotor_low, s->rest_rotor_high);
     const real speed = real_select(rest, slow, quadrotor_setpoint(&c->actuation, action, &slope));
     for (int i = 0; i < 4; i++) state[QUADROTOR_ROTOR_SPEED + i] = speed;
 }

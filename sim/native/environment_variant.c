@@ -112,7 +112,7 @@ static __attribute__((noinline)) void end_block(const struct environment_job *jo
 
 /* ---- one step ----------------------------------------------------------------------------------- */
 
-ALWAYS_INLINE void step_block(const struct environment_job *job, int64_t first, unsigned effects) {
+ALWAYS_INLINE void step_block(const struct environment_job *job, int64_t first, unsigned effects, int substeps) {
     const struct environment_config *c = job->config;
     const struct environment_layout *l = &c->layout;
     real *row = block_at(job, first), *state = row + ENVIRONMENT_STATE, *parameter = row + ENVIRONMENT_PARAMETER;
@@ -123,7 +123,7 @@ ALWAYS_INLINE void step_block(const struct environment_job *job, int64_t first, 
     if (l->gust >= 0) gust_advance(l, moment.key, row);
     if (l->battery >= 0) battery_advance(c, row);
     command(c, row, job->head, setpoint);
-    quadrotor_step(state, setpoint, parameter, effects, c->dt, state);
+    quadrotor_advance(state, setpoint, parameter, effects, substeps, c->dt, state);
 
     const real_bits age = (real_bits)row[ENVIRONMENT_AGE];
     real position[3], velocity[3];
@@ -140,18 +140,19 @@ ALWAYS_INLINE void step_block(const struct environment_job *job, int64_t first, 
     mask_store_bytes(late, job->truncated + first);
     write_observation(job, first, row, job->head, &view, moment.lanes, 1);
     if (job->privileged) write_privileged(job, first, row, &view, moment.lanes, 1);
-    if (mask_any(terminated | late)) end_block(job, first, row, job->head, terminated | late);
+    if (real_any(terminated | late)) end_block(job, first, row, job->head, terminated | late);
 }
 
 /* The effects of the usual case become compile-time constants, so that what is off costs nothing. */
 void JOIN(environment_step_, FLEDGE_VARIANT)(const struct environment_job *job, int64_t first, int64_t last) {
     const unsigned effects = job->config->effects;
-    if (effects == 0)
-        for (; first < last; first += REAL_LANES) step_block(job, first, 0);
-    else if (effects == QUADROTOR_EFFECT_DRAG)
-        for (; first < last; first += REAL_LANES) step_block(job, first, QUADROTOR_EFFECT_DRAG);
+    const int substeps = job->config->substeps;
+    if (effects == 0 && substeps == 1)
+        for (; first < last; first += REAL_LANES) step_block(job, first, 0, 1);
+    else if (effects == QUADROTOR_EFFECT_DRAG && substeps == 1)
+        for (; first < last; first += REAL_LANES) step_block(job, first, QUADROTOR_EFFECT_DRAG, 1);
     else
-        for (; first < last; first += REAL_LANES) step_block(job, first, effects);
+        for (; first < last; first += REAL_LANES) step_block(job, first, effects, substeps);
 }
 
 void JOIN(environment_reset_, FLEDGE_VARIANT)(const struct environment_job *job, int64_t first, int64_t last) {
@@ -159,6 +160,6 @@ void JOIN(environment_reset_, FLEDGE_VARIANT)(const struct environment_job *job,
         real_mask lanes = mask_splat(1);
         for (int lane = 0; job->mask && lane < REAL_LANES; lane++)
             lanes[lane] = first + lane < job->count && job->mask[first + lane] ? -1 : 0;
-        if (mask_any(lanes)) begin_block(job, first, block_at(job, first), job->head, lanes);
+        if (real_any(lanes)) begin_block(job, first, block_at(job, first), job->head, lanes);
     }
 }

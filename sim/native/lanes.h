@@ -20,18 +20,6 @@ static inline real_bits bits_select(real_mask condition, real_bits yes, real_bit
     return ((real_bits)condition & yes) | (~(real_bits)condition & no);
 }
 
-static inline int mask_any(real_mask mask) {
-#if defined(__AVX512F__) && REAL_LANES == 16
-    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
-#elif defined(__AVX__) && REAL_LANES == 8
-    return _mm256_movemask_ps((__m256)mask) != 0;
-#else
-    int32_t any = 0;
-    for (int lane = 0; lane < REAL_LANES; lane++) any |= mask[lane];
-    return any != 0;
-#endif
-}
-
 /* 1 where set. */
 static inline void mask_store_bytes(real_mask mask, uint8_t *target) {
     const real_bytes bytes = __builtin_convertvector(mask & 1, real_bytes);
@@ -70,9 +58,10 @@ static inline real cosine_of_turn(real_bits turn) { return sine_of_turn(turn + 0
 /* Fraction of a turn, |x| < 1/2, as sine_of_turn takes it. */
 static inline real_bits turn_from_real(real x) { return bits_from_real(x * 0x1p31f) << 1; }
 
-/* exp(x) for x <= 0; below -80 it is exp(-80). */
-static inline real real_exp_negative(real x) {
-    const real y = real_max(x, real_splat(-80.0f)) * 1.44269504f, whole = real_round(y), f = y - whole;
+/* exp(x) for |x| <= 80, beyond which it stays. */
+static inline real real_exp(real x) {
+    const real y = real_clip(x, real_splat(-80.0f), real_splat(80.0f)) * 1.44269504f, whole = real_round(y),
+               f = y - whole;
     const real part =
         1 +
         f * (0.693147207f + f * (0.240226512f + f * (0.0555032721f +
