@@ -44,11 +44,17 @@ def _sample(seed: int, n: int, *, near_floor: bool = False, name: str = "crazyfl
     state[State.QUATERNION : State.VELOCITY] = frames.sample_uniform(generator, n, 0.3 if near_floor else np.pi).T
     state[State.VELOCITY : State.ANGULAR_VELOCITY] = generator.normal(0, 0.3 if near_floor else 2, (3, n))
     state[State.ANGULAR_VELOCITY : State.ROTOR_SPEED] = generator.normal(0, 5, (3, n))
-    if near_floor:  # some feet in the floor, some out
+    if near_floor:  # some feet in the floor, some out; every third robot on its back
         state[State.POSITION + 2] = nominal.leg_height + generator.uniform(-0.01, 0.01, n)
+        state[State.POSITION + 2, 2::3] += nominal.rotor_height - nominal.leg_height
+        state[State.QUATERNION : State.VELOCITY, 2::3] = state[[4, 3, 6, 5], 2::3]  # q (x) (0, 1, 0, 0), signs aside
     speed = nominal.rotor_speed_max
     state[State.ROTOR_SPEED :] = generator.uniform(0.2 * speed, speed, (4, n))
     setpoint = generator.uniform(0.2 * speed, speed, (4, n))
+    parameters[Parameter.WIND : Parameter.BATTERY_VOLTAGE] = generator.normal(0, 2, (3, n))
+    # the battery caps about half of the setpoints
+    full_speed = speed * generator.uniform(0.5, 1.2, n)
+    parameters[Parameter.BATTERY_VOLTAGE] = full_speed / parameters[Parameter.SPEED_PER_VOLT]
     state, setpoint = (rows.astype(np.float32).astype(np.float64) for rows in (state, setpoint))
     return QuadrotorSample(state, setpoint, parameters)
 

@@ -7,7 +7,7 @@ gives the same numbers to rounding. Differentiable; any device, any floating dty
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class _Pose(NamedTuple):
 
 class _Inputs(NamedTuple):
     setpoint: Vector
-    parameters: tuple[Tensor, ...]
+    parameters: Sequence[Tensor]
     physics: Physics
 
     def __call__(self, row: Parameter, count: int) -> Vector:
@@ -62,15 +62,35 @@ def step(state: Tensor, setpoint: Tensor, parameters: Tensor, dt: float, physics
     Returns:
         The next state (17, n).
     """
+    return step_rows(state, setpoint, parameters.unbind(0), dt, physics)
+
+
+def step_rows(state: Tensor, setpoint: Tensor, parameters: Sequence[Tensor], dt: float, physics: Physics) -> Tensor:
+    """`step` with the parameters as 51 rows (n,), for a caller who changes some of them."""
     rows = state.unbind(0)
     x = _Pose(*(list(rows[first:end]) for first, end in _PARTS))
-    inputs = _Inputs(list(setpoint.unbind(0)), parameters.unbind(0), physics)
+    inputs = _Inputs(list(setpoint.unbind(0)), parameters, physics)
     method = _runge_kutta if physics.integrator == "rk4" else _semi_implicit_euler
     for _ in range(physics.substeps):
         x = method(x, inputs, dt / physics.substeps)
         scale = torch.rsqrt(_dot(x.q, x.q))
         x = x._replace(q=[scale * component for component in x.q])
     return torch.stack([row for part in x for row in part])
+
+
+def electrical_power(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Tensor:
+    """Of all four drives, (n,) [W] (eq. 10); rotor_speed four rows (n,) [rad/s], parameters 51 rows."""
+    return parameters[Parameter.DRIVE_POWER] * _dot(_thrust(rotor_speed, parameters), rotor_speed)
+
+
+def loaded_voltage(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Tensor:
+    """Of the battery with the rotors turning, (n,) [V] (eq. 10)."""
+    return _sagged(_dot(_thrust(rotor_speed, parameters), rotor_speed), parameters)
+
+
+def _sagged(thrust_speed: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    open_circuit, power = parameters[Parameter.BATTERY_VOLTAGE], parameters[Parameter.DRIVE_POWER] * thrust_speed
+    return open_circuit - parameters[Parameter.BATTERY_RESISTANCE] * power / open_circuit
 
 
 @cache
@@ -106,7 +126,7 @@ def _slope(x: _Pose, inputs: _Inputs) -> _Pose:
     """dx/dt, part by part as in the state (eq. 1 to 6)."""
     physics, inertia = inputs.physics, inputs(Parameter.INERTIA, 3)
     rotation = frames.rotation_rows(x.q)
-    free_thrust = _thrust(x, inputs)
+    free_thrust = _thrust(x.n, inputs.parameters)
     setpoint = _reached(x, free_thrust, inputs) if physics.battery else inputs.setpoint
     thrust = _over_ground(x, free_thrust, rotation, inputs) if physics.ground_effect else free_thrust
     lift = thrust[0] + thrust[1] + thrust[2] + thrust[3]
@@ -130,11 +150,11 @@ def _slope(x: _Pose, inputs: _Inputs) -> _Pose:
     )
 
 
-def _thrust(x: _Pose, inputs: _Inputs) -> Vector:
+def _thrust(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Vector:
     """Eq. 5 [N]."""
-    c0, c1, c2 = inputs(Parameter.THRUST_CURVE, 3)
-    scale = inputs(Parameter.THRUST_SCALE, ROTORS)
-    return [s * (c0 + n * (c1 + c2 * n)) for s, n in zip(scale, x.n, strict=True)]
+    c0, c1, c2 = (parameters[Parameter.THRUST_CURVE + i] for i in range(3))
+    scale = (parameters[Parameter.THRUST_SCALE + i] for i in range(ROTORS))
+    return [s * (c0 + n * (c1 + c2 * n)) for s, n in zip(scale, rotor_speed, strict=True)]
 
 
 def _rotor_torque(thrust: Vector, inputs: _Inputs) -> Vector:
@@ -170,9 +190,7 @@ def _over_ground(x: _Pose, thrust: Vector, rotation: Vector, inputs: _Inputs) ->
 
 def _reached(x: _Pose, thrust: Vector, inputs: _Inputs) -> Vector:
     """Setpoint that the sagging battery lets the rotors have, eq. 10 [rad/s]."""
-    open_circuit = inputs.one(Parameter.BATTERY_VOLTAGE)
-    power = inputs.one(Parameter.DRIVE_POWER) * _dot(thrust, x.n)
-    voltage = open_circuit - inputs.one(Parameter.BATTERY_RESISTANCE) * power / open_circuit
+    voltage = _sagged(_dot(thrust, x.n), inputs.parameters)
     return [torch.minimum(to, inputs.one(Parameter.SPEED_PER_VOLT) * voltage) for to in inputs.setpoint]
 
 
