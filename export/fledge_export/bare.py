@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from fledge_sim.policy import Float32, Policy
 
-from fledge_export.build import BuildError, CrossCompiler, compile_cortex_m4f, compile_host, firmware_directory
+from fledge_export.build import (
+    BuildError,
+    CrossCompiler,
+    compile_cortex_m4f,
+    compile_host,
+    compile_object,
+    firmware_directory,
+    host_compiler,
+)
 
+Target = Literal["cortex-m4f", "host"]
 BARE = Path(__file__).parent / "templates/bare/bare.c"
 
 
-def build_library(directory: Path, out: Path) -> Path:
-    """Shared library of the policy.c in `directory`, for HostPolicy."""
-    return compile_host([directory / "policy.c"], [directory], out, standard="c99")
+def build_library(directory: Path, out: Path, *, reproducible: bool = False) -> Path:
+    """Shared library of the policy.c in `directory`, for HostPolicy; `reproducible`: without paths of this machine."""
+    compiler = (*host_compiler(), f"-ffile-prefix-map={directory}=.") if reproducible else ()
+    return compile_host([directory / "policy.c"], [directory], out, standard="c99", compiler=compiler)
 
 
 def build_image(directory: Path, out: Path, compiler: CrossCompiler = "zig") -> Path:
@@ -23,6 +34,13 @@ def build_image(directory: Path, out: Path, compiler: CrossCompiler = "zig") -> 
     board = firmware_directory() / "boards/cortex_m4"
     sources = [directory / "policy.c", BARE, board / "startup.c"]
     return compile_cortex_m4f(sources, [directory], board / "link.ld", out, compiler=compiler)
+
+
+def compile_policy(directory: Path, target: Target) -> Path:
+    """The policy.c in `directory`, compiled into a file beside it. Raises BuildError."""
+    if target == "cortex-m4f":
+        return compile_object(directory / "policy.c", directory / "policy-cortex-m4f.o")
+    return build_library(directory, directory / "policy-host.so", reproducible=True)
 
 
 class HostPolicy:

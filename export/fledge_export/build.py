@@ -81,6 +81,13 @@ def compile_cortex_m4f(
     return _compile([*cross_compiler(compiler), *flags], sources, include_dirs, out)
 
 
+def compile_object(source: Path, out: Path, *, standard: str = "c99", compiler: CrossCompiler = "zig") -> Path:
+    """Object file for the Cortex-M4F, to be linked into a firmware. Raises BuildError with the compiler's words."""
+    unplaced = f"-ffile-prefix-map={source.parent}=."  # no path of this machine in what is kept
+    flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS, "-c", unplaced)
+    return _compile([*cross_compiler(compiler), *flags], [source], [source.parent], out)
+
+
 def host_compiler() -> tuple[str, ...]:
     """Command of the first C compiler found: gcc, cc, clang, else zig's."""
     for name in ("gcc", "cc", "clang"):

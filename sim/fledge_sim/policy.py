@@ -96,8 +96,9 @@ class Policy:
 
     @property
     def parameter_count(self) -> int:
-        """Number of weights."""
-        return sum(array.size for array in self.weights.values())
+        """Number of weights; the scales of a quantised policy are none."""
+        names = weight_shapes(self.contract.network, self.contract.observation_size)
+        return sum(self.weights[name].size for name in names)
 
 
 def assemble(contract: Contract, weights: Weights) -> Policy:
@@ -108,11 +109,16 @@ def assemble(contract: Contract, weights: Weights) -> Policy:
 
 def save(policy: Policy, path: Path) -> None:
     """Write `path` atomically."""
+    write_atomically(path, to_bytes(policy))
+
+
+def to_bytes(policy: Policy) -> bytes:
+    """What `save` writes; the same for the same policy."""
     buffer = io.BytesIO()
     text = np.frombuffer(policy.contract.canonical_json().encode(), dtype=np.uint8)
     arrays: dict[str, Any] = {"contract": text, **policy.weights}
     np.savez(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load(path: Path) -> Policy:

@@ -1,7 +1,9 @@
-"""Turn a policy into C for a microcontroller (policy.c, policy.h), and into ONNX.
+"""Turn a policy into C for a microcontroller (float32, int16 or int8), and into ONNX.
 
 The C is self-contained C99: no libc, no heap, no double. It carries the contract hash, a checksum of the weights and
-golden vectors that are checked at boot. The same policy gives the same bytes.
+golden vectors that are checked at boot. The same policy gives the same bytes. int16 and int8 are policies of their own,
+with their own contract hash and a policy file (int8/policy.npz) that `fledge sim`, `fledge hil` and `fledge check`
+take; they are calibrated on what the policy sees when it flies in the simulator.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from fledge_export.bare import Target
+from fledge_export.package import Format
 from fledge_sim import policy as policy_file
 
 
@@ -20,6 +24,11 @@ class Options:
 
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy file, as written by `fledge train` (runs/NAME/policy.npz)."""
+    format: tuple[Format, ...] = ()
+    """One or more. c-float32: exact. c-int16: half the size, faster. c-int8: a quarter of the size, less exact. onnx: for
+    other tools. Default: c-float32 and onnx."""
+    target: Target | None = None
+    """Compile the C as well: policy-cortex-m4f.o to link into a firmware, or policy-host.so for this machine."""
     directory: Path | None = None
     """Where the files go; default: `export` beside the policy."""
 
@@ -30,8 +39,10 @@ def run(options: Options) -> int:
 
     policy = policy_file.load(options.policy)
     directory = options.directory or options.policy.parent / "export"
-    manifest = package.export(policy, directory)
-    print(f"contract {policy.contract.sha256[:8]} for robot {policy.contract.robot}: {policy.parameter_count} weights")
+    manifest = package.export(policy, directory, options.format, target=options.target)
+    print(f"{policy.parameter_count} weights for robot {policy.contract.robot}")
+    for name, digest in manifest.contracts.items():
+        print(f"  contract {digest[:8]}  {name}")
     for name, size in manifest.sizes.items():
         print(f"  {directory / name}  {size} bytes")
     return 0
