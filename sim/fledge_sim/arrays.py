@@ -8,6 +8,7 @@ few lines of the cache, and a step takes half as long again.
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,8 @@ def address(array: NDArray[np.generic]) -> int:
     """Where the first element lies; three times as fast as array.ctypes.data, which has to do for read-only arrays."""
     if not array.flags.writeable:
         return array.ctypes.data
-    return _address_of(_first_byte(array if array.flags.c_contiguous else array[0]))
+    contiguous: Any = array if array.flags.c_contiguous else array[0]
+    return _address_of(_first_byte(contiguous))
 
 
 def check(array: Float32, name: str, rows: int, n: int) -> int:

@@ -20,13 +20,17 @@ enum { THREADS_MAX = 64, ENVIRONMENTS_PER_THREAD = 2048 /* below this, starting 
 struct variant {
     const char *name;
     kernel_range *step, *reverse;
+    kernel_drive_range *drive;
 };
 
 static const struct variant variants[] = {
-    {.name = "baseline", .step = kernel_step_baseline, .reverse = kernel_reverse_baseline},
+    {.name = "baseline",
+     .step = kernel_step_baseline,
+     .reverse = kernel_reverse_baseline,
+     .drive = kernel_drive_baseline},
 #if defined(__x86_64__)
-    {.name = "avx2", .step = kernel_step_avx2, .reverse = kernel_reverse_avx2},
-    {.name = "avx512", .step = kernel_step_avx512, .reverse = kernel_reverse_avx512},
+    {.name = "avx2", .step = kernel_step_avx2, .reverse = kernel_reverse_avx2, .drive = kernel_drive_avx2},
+    {.name = "avx512", .step = kernel_step_avx512, .reverse = kernel_reverse_avx512, .drive = kernel_drive_avx512},
 #endif
 };
 
@@ -106,6 +110,12 @@ EXPORT void fledge_step(const struct kernel_job *job) { run(job, chosen()->step)
 /* Reverse sweep of the same step: adjoint of next -> adjoints of state and setpoint (both overwritten). */
 EXPORT void fledge_step_adjoint(const struct kernel_job *job);
 EXPORT void fledge_step_adjoint(const struct kernel_job *job) { run(job, chosen()->reverse); }
+
+/* Actions to set-points through the firmware's path, or adjoints of set-points to adjoints of actions. */
+EXPORT int32_t fledge_drive_job_size(void);
+EXPORT int32_t fledge_drive_job_size(void) { return (int32_t)sizeof(struct kernel_drive_job); }
+EXPORT void fledge_drive(const struct kernel_drive_job *job);
+EXPORT void fledge_drive(const struct kernel_drive_job *job) { chosen()->drive(job); }
 
 /* The same text in double precision, one environment, for the tests of the reverse sweep and of the integrator's order.
  */

@@ -114,3 +114,19 @@ void JOIN(kernel_reverse_, FLEDGE_VARIANT)(const struct kernel_job *job, int64_t
     else
         reverse_range(job, first, last, job->effects, job->substeps);
 }
+
+void JOIN(kernel_drive_, FLEDGE_VARIANT)(const struct kernel_drive_job *job) {
+    for (int64_t first = 0; first < job->count; first += REAL_LANES) {
+        const int lanes = lanes_from(first, job->count);
+        real action[4], voltage, setpoint[4], setpoint_bar[4], action_bar[4];
+        struct quadrotor_drive_trace trace;
+        load_rows(job->action, job->count, 0, 4, first, lanes, action);
+        load_rows(job->voltage, job->count, 0, 1, first, lanes, &voltage);
+        quadrotor_drive(&job->drive, action, voltage, setpoint, &trace);
+        if (job->adjoint_setpoint) {
+            load_rows(job->adjoint_setpoint, job->count, 0, 4, first, lanes, setpoint_bar);
+            quadrotor_drive_reverse(&job->drive, &trace, voltage, setpoint_bar, action_bar);
+        }
+        store_rows(job->adjoint_setpoint ? action_bar : setpoint, 4, job->count, first, lanes, job->result);
+    }
+}

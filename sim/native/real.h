@@ -17,6 +17,9 @@ typedef float real_scalar;
 
 static inline real real_splat(float value) { return value - (real){0}; }
 static inline real_mask real_greater(real a, real b) { return a > b; }
+static inline real real_truncate(real x) {
+    return __builtin_convertvector(__builtin_convertvector(x, real_mask), real);
+}
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && REAL_LANES == 16
 #include <immintrin.h>
@@ -66,6 +69,7 @@ typedef int real_mask;
 static inline real_mask real_greater(real a, real b) { return a > b; }
 static inline real real_select(real_mask condition, real yes, real no) { return condition ? yes : no; }
 static inline int real_any(real_mask mask) { return mask; }
+static inline real real_truncate(real x) { return (real)(int32_t)x; } /* |x| < 2^31 */
 
 #endif
 
