@@ -282,18 +282,18 @@ def _validate_terms(config: EnvConfig) -> None:
     _require(bool(names) and len(set(names)) == len(names), f"observation terms repeat or are missing: {names}")
     for term in config.observation:
         _require(term.name in TERM_SIZES, f"unknown observation term '{term.name}'; known: {', '.join(TERM_SIZES)}")
-        expected = TERM_SIZES[term.name]
-        if term.name == "look_ahead":
-            expected = 6 * config.task.look_ahead.count
-        fits = term.size == expected if expected else term.size > 0 and term.size % 4 == 0
-        _require(fits, f"observation term '{term.name}' has size {term.size}, expected {expected or 'a multiple of 4'}")
+        ahead_size = 6 * config.task.look_ahead.count
+        expected = ahead_size if term.name == "look_ahead" else TERM_SIZES[term.name]
+        fits = term.size > 0 and (term.size % 4 == 0 if expected is None else term.size == expected)
+        wanted = "a multiple of 4" if expected is None else expected
+        _require(fits, f"observation term '{term.name}' has size {term.size}, expected {wanted}")
         _require(math.isfinite(term.noise) and term.noise >= 0, f"noise of '{term.name}' is {term.noise}, give >= 0")
         noisy = term.noise and term.name in ("look_ahead", "action_history")
         _require(not noisy, f"noise of '{term.name}' is {term.noise}, it must be 0: that term is known, not sensed")
     _require("action_history" not in names[:-1], "action_history must be the last observation term")
     ahead = config.task.look_ahead
     steps = ahead.spacing / config.step
-    whole = steps >= 0.5 and math.isclose(steps, round(steps), rel_tol=1e-6)
+    whole = not ahead.count or (steps >= 0.5 and math.isclose(steps, round(steps), rel_tol=1e-6))
     _require(whole, f"look_ahead.spacing is {ahead.spacing} s, give a multiple of the step, {config.step} s")
     _require(0 <= ahead.count <= LOOK_AHEAD_MAX, f"look_ahead.count is {ahead.count}, give 0 to {LOOK_AHEAD_MAX}")
 

@@ -133,6 +133,8 @@ class QuadrotorEnv:
             FledgeError: wrong shape, dtype or device, or not finite (naming the first bad world); nothing has changed.
         """
         torch, job, n = self._torch, self._job, self.n
+        if not isinstance(action, torch.Tensor):
+            raise FledgeError(f"action is a {type(action).__name__}; it must be a torch tensor, see torch.from_numpy")
         if action.shape != (n, ROTORS) or action.dtype != torch.float32 or not action.is_cpu:
             raise FledgeError(_action_complaint(action, n))
         if action.requires_grad or not action.is_contiguous():

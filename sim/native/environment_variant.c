@@ -33,12 +33,13 @@ ALWAYS_INLINE void write_rows(float *target, real_mask lanes, int every, real va
     real_store(target, every ? value : real_select(lanes, value, real_load(target)));
 }
 
-ALWAYS_INLINE void write_history(const struct environment_job *job, int64_t first, real *row, int slots) {
+ALWAYS_INLINE void write_history(const struct environment_job *job, int64_t first, real *row, int head, real_mask lanes,
+                                 int every) {
     const struct environment_config *c = job->config;
     float *target = job->observation + (c->observation_size - 4 * c->history_length) * job->stride + first;
     for (int back = c->history_length - 1; back >= 0; back--) {
-        const real *action = history_slot(&c->layout, row, slots, back);
-        for (int i = 0; i < 4; i++, target += job->stride) real_store(target, action[i]);
+        const real *action = history_slot(&c->layout, row, head, back);
+        for (int i = 0; i < 4; i++, target += job->stride) write_rows(target, lanes, every, action[i]);
     }
 }
 
@@ -56,7 +57,7 @@ ALWAYS_INLINE void write_observation(const struct environment_job *job, int64_t 
             write_rows(target, lanes, every, value);
         }
     }
-    if (c->history_length) write_history(job, first, row, head);
+    if (c->history_length) write_history(job, first, row, head, lanes, every);
 }
 
 /* Truth: errors, rotation, rate; share of the episode that is left; then the table. */
