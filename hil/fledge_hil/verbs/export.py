@@ -25,8 +25,8 @@ class Options:
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy file, as written by `fledge train` (runs/NAME/policy.npz)."""
     format: tuple[Format, ...] = ()
-    """One or more. c-float32: exact. c-int16: half the size, faster. c-int8: a quarter of the size, less exact. onnx: for
-    other tools. Default: c-float32 and onnx."""
+    """One or more. c-float32: exact. c-int16: half the size, faster. c-int8: a quarter of the size, less exact. onnx:
+    for other tools. Default: c-float32 and onnx."""
     target: Target | None = None
     """Compile the C as well: policy-cortex-m4f.o to link into a firmware, or policy-host.so for this machine."""
     directory: Path | None = None

@@ -29,9 +29,10 @@ from fledge_sim import policy as policy_file
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import check, recording, screen
+from fledge_hil import check, formats, recording, screen
 from fledge_hil.check import CheckReport
 from fledge_hil.flight_log import save
+from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.report import Proof, ProofLine, Report, write
 from fledge_hil.verbs import hil
@@ -53,6 +54,8 @@ class Options:
     """Robot to train for and to simulate; default: crazyflie, or the one that --policy was trained for."""
     actor: Literal["gru", "mlp"] = "gru"
     """Kind of network."""
+    format: Quantisation | None = None
+    """Arithmetic on the drone: float32, int16 or int8; default: float32, or the format of --policy."""
     seed: int = 0
     """Of training, and of the virtual drone's body, sensor noise and disturbances."""
     variation: float = 0.1
@@ -100,7 +103,7 @@ def run(options: Options) -> int:
     folder = runs.run_folder(options.directory, options.name or f"fly-{options.seed}")
     chain = Chain(options, folder, Stopwatch())
     path, evaluation = _policy(chain)
-    policy = policy_file.load(path)
+    path, policy = _in_format(chain, path)
     proof, sizes = _prove(chain, policy)
     with chain.watch.phase("start the virtual Crazyflie"):
         server, uri = _start(chain, path, proof.microseconds[1])
@@ -151,6 +154,17 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
         f"figure-eight {screen.centimetres(eight.rmse)} RMSE, {eight.survival:.0%} of {eight.period:g} s laps kept"
     )
     return runs.save_run(chain.folder, config, result, figures), dataclasses.asdict(figures)
+
+
+def _in_format(chain: Chain, path: Path) -> tuple[Path, Policy]:
+    """The policy as it will fly, and its file: integers are kept with the run, with a contract of their own."""
+    policy = formats.load(path, chain.options.format)
+    if chain.options.format in (None, policy_file.load(path).contract.quantisation):
+        return path, policy
+    quantised = chain.folder / f"policy-{chain.options.format}.npz"
+    policy_file.save(policy, quantised)
+    screen.say(f"quantised {policy.contract.quantisation}, contract {policy.contract.hash32:08x}: {quantised}")
+    return quantised, policy
 
 
 def _prove(chain: Chain, policy: Policy) -> tuple[CheckReport, dict[str, int]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from fledge_sim import policy as policy_file
 from fledge_sim.policy import Policy
 
-from fledge_hil import screen
+from fledge_hil import formats, screen
 from fledge_hil.flight_log import FlightLog, save
+from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.report import Findings, Report, write
 from fledge_hil.server import DEFAULT_PORT
@@ -30,6 +30,8 @@ class Options:
 
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy file whose export the drone runs."""
+    format: Quantisation | None = None
+    """Format that the drone runs: float32, int16 or int8 as `fledge export` makes them; default: the file's own."""
     uri: str = f"udp://127.0.0.1:{DEFAULT_PORT}"
     """Of the drone: udp:// (virtual), usb://0, or radio://0/80/2M/E7E7E7E7E7."""
     plan: Literal["figure8", "hover"] = "figure8"
@@ -44,7 +46,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Fly and report; 1 when the flight failed its verdict."""
-    policy = policy_file.load(options.policy)
+    policy = formats.load(options.policy, options.format)
     plan = options.flight if options.plan == "figure8" else dataclasses.replace(options.flight, laps=0.0)
     if options.dry_run:
         screen.say(f"would connect to {options.uri}, require contract {policy.contract.hash32:08x}, then")

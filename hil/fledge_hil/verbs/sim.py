@@ -16,13 +16,13 @@ from types import FrameType
 from typing import Annotated, Literal
 
 import tyro
-from fledge_sim import policy as policy_file
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization, plus_minus
 
-from fledge_hil import screen
+from fledge_hil import formats, screen
 from fledge_hil.board import Board, EmulatedBoard, HostBoard, build_board
+from fledge_hil.formats import Quantisation
 from fledge_hil.server import DEFAULT_PORT, Server, ServerSettings, save_recording
 from fledge_hil.virtual import Settings, VirtualCrazyflie
 
@@ -36,6 +36,8 @@ class Options:
 
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy file, as written by `fledge train` (runs/NAME/policy.npz)."""
+    format: Quantisation | None = None
+    """Arithmetic of the controller: float32, or integers as `fledge export` makes them; default: the file's own."""
     robot: str | None = None
     """Robot to simulate; default: the one the policy was trained for. Another one is refused."""
     host: str = "127.0.0.1"
@@ -95,7 +97,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 def build_drone(options: Options) -> VirtualCrazyflie:
     """The drone that the options describe."""
-    policy = policy_file.load(options.policy)
+    policy = formats.load(options.policy, options.format)
     robot = robots.load(options.robot or policy.contract.robot)
     files = build_board(policy, options.cache, robot)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
