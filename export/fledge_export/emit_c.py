@@ -55,6 +55,7 @@ def emit(policy: Policy) -> EmittedC:
         weights_crc32=f"{weights_crc32(layout):08x}",
         clamp=fill("clamp.c"),
         functions=_functions(policy.contract.network),
+        dense=fill("dense.c"),
         step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
         goldens=golden_arrays(golden.make(policy)),
         checks=fill("checks.c"),
