@@ -143,7 +143,10 @@ class BatteryUse:
 
 @dataclass(frozen=True)
 class Actuation:
-    """Stages of the firmware's actuation path (docs/dynamics.md) beyond the mapping itself."""
+    """Stages of the firmware's actuation path (docs/dynamics.md) beyond the mapping itself.
+
+    With none of them and no Physics.battery, an action asks for the rotor speed of the mapping, whatever the voltage.
+    """
 
     dead_zone: bool = False
     """Below thrust_min_fraction a motor is off."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fledge_sim import environment_rows as rows
+from fledge_sim.actuation import KINDS
 from fledge_sim.environment import EnvConfig
 from fledge_sim.native import open_library
 from fledge_sim.tasks import ReferenceDistribution
@@ -20,7 +21,6 @@ ROWS_MAX, DRAWS_MAX, TERMS_MAX, PRIVILEGED_MAX = 256, 128, 6, 96
 OPERATIONS = {"add": 0, "multiply": 1, "divide": 2}
 DISTRIBUTIONS = {"uniform": 0, "normal": 1, "log_uniform": 2}
 SENSED_PLACES = {"position_error": 0, "rotation": 3, "velocity_error": 12, "angular_velocity": 15, "look_ahead": 18}
-ROTOR_SPEED_FRACTION, THRUST_FRACTION = 0, 1
 
 
 class _Draw(ctypes.Structure):
@@ -49,6 +49,14 @@ class _Actuation(ctypes.Structure):
         ("fraction_high", _float),
         ("full_scale", _float),
         ("thrust_curve", _float * 3),
+    ]
+
+
+class _Drive(ctypes.Structure):
+    _fields_ = [
+        ("map", _Actuation),
+        *((name, _float) for name in ("speed_per_volt", "voltage_nominal", "dead_zone", "pwm_levels")),
+        ("compensation", _int),
     ]
 
 
@@ -136,7 +144,8 @@ class Config(ctypes.Structure):
         ("open_circuit", _float * 4),
         ("deviation", _float * rows.SENSED),
         ("quantisation", _float * 3),
-        ("actuation", _Actuation),
+        ("whole_drive", _int),
+        ("drive", _Drive),
         ("reference", _Reference),
         ("initial", _Initial),
         ("reward", _Reward),
@@ -201,7 +210,8 @@ def fill(config: EnvConfig) -> Config:
         open_circuit=(_float * 4)(*robot.battery_open_circuit),
         deviation=(_float * rows.SENSED)(*_deviation(config)),
         quantisation=(_float * 3)(*_quantisation(config)),
-        actuation=_actuation(config),
+        whole_drive=rows.has_whole_drive(config),
+        drive=_drive(config),
         reference=_reference(config),
         initial=_initial(config),
         reward=_Reward(**dataclasses.asdict(config.reward)),
@@ -253,11 +263,16 @@ def _quantisation(config: EnvConfig) -> tuple[float, float, float]:
     return s.quantisation_position, s.quantisation_velocity, s.quantisation_angular_velocity
 
 
-def _actuation(config: EnvConfig) -> _Actuation:
-    robot = config.robot
-    kind = {"rotor_speed_fraction": ROTOR_SPEED_FRACTION, "thrust_fraction": THRUST_FRACTION}[robot.actuation]
-    return _Actuation(
-        kind, robot.fraction_low, robot.fraction_high, robot.full_scale, (_float * 3)(*robot.thrust_curve)
+def _drive(config: EnvConfig) -> _Drive:
+    robot, stages = config.robot, config.actuation
+    curve = (_float * 3)(*robot.thrust_curve)
+    return _Drive(
+        _Actuation(KINDS[robot.actuation], robot.fraction_low, robot.fraction_high, robot.full_scale, curve),
+        robot.speed_per_volt,
+        robot.voltage_nominal,
+        robot.thrust_min_fraction * stages.dead_zone,
+        robot.pwm_levels * stages.quantisation,
+        stages.compensation,
     )
 
 

@@ -131,6 +131,12 @@ def has_battery(config: EnvConfig) -> bool:
 Operation = Literal["add", "multiply", "divide"]
 
 
+def has_whole_drive(config: EnvConfig) -> bool:
+    """Whether actions pass through the firmware's actuation path; otherwise through the mapping alone."""
+    stages = config.actuation
+    return stages.dead_zone or stages.quantisation or stages.compensation or config.physics.battery
+
+
 @dataclass(frozen=True)
 class Draw:
     """One random number at the start of an episode; environment_draw in C.

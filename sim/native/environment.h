@@ -108,7 +108,8 @@ struct environment_config {
     float open_circuit[4];
     float deviation[SENSED];
     float quantisation[3]; /* position, velocity, angular velocity; 0 = none */
-    struct quadrotor_actuation actuation;
+    int32_t whole_drive;   /* the firmware's path; otherwise the mapping alone */
+    struct quadrotor_drive drive;
     struct environment_reference_spec reference;
     struct environment_initial initial;
     struct environment_reward reward;

@@ -77,7 +77,7 @@ static inline void reset_state(const struct environment_config *c, real_bits key
     }
     const real action = reset_between(key, RANDOM_INITIAL + ROTOR, s->rotor_action_low, s->rotor_action_high);
     const real slow = reset_between(key, RANDOM_INITIAL + SLOW, s->rest_rotor_low, s->rest_rotor_high);
-    const real speed = real_select(rest, slow, quadrotor_setpoint(&c->actuation, action, &slope));
+    const real speed = real_select(rest, slow, quadrotor_setpoint(&c->drive.map, action, &slope));
     for (int i = 0; i < 4; i++) state[QUADROTOR_ROTOR_SPEED + i] = speed;
 }
 

@@ -20,20 +20,27 @@ static inline void gust_advance(const struct environment_layout *l, real_bits ke
         wind[i] = gust[i] + decay * (wind[i] - gust[i]) + kick * random_normal(random_word(key, RANDOM_GUST + i));
 }
 
-/* Charge drawn in a step, I = sum P_i / V with P_i = DRIVE_POWER T_i n_i. */
-static inline void battery_advance(const struct environment_config *c, real *row) {
+/* P = sum_i DRIVE_POWER T_i n_i [W]. */
+static inline real electrical_power(const real *row) {
     const real *parameter = row + ENVIRONMENT_PARAMETER, *n = row + ENVIRONMENT_STATE + QUADROTOR_ROTOR_SPEED;
-    real thrust[4], power = real_splat(0), *charge = row + c->layout.battery;
-    real *voltage = row + ENVIRONMENT_PARAMETER + QUADROTOR_BATTERY_VOLTAGE;
+    real thrust[4], power = real_splat(0);
     quadrotor_thrust(n, parameter, thrust);
     for (int i = 0; i < 4; i++) power += thrust[i] * n[i];
-    const real current = parameter[QUADROTOR_DRIVE_POWER] * power / *voltage;
-    *charge = real_max(*charge - c->dt * current * charge[1], real_splat(0));
+    return parameter[QUADROTOR_DRIVE_POWER] * power;
+}
+
+/* Charge drawn in a step at I = P / V_oc. Returns the voltage under load, V = V_oc - R I (eq. 10). */
+static inline real battery_advance(const struct environment_config *c, real *row) {
+    real *charge = row + c->layout.battery, *parameter = row + ENVIRONMENT_PARAMETER;
+    real *voltage = &parameter[QUADROTOR_BATTERY_VOLTAGE];
+    const real power = electrical_power(row);
+    *charge = real_max(*charge - c->dt * (power / *voltage) * charge[1], real_splat(0));
     *voltage = open_circuit_voltage(c, *charge);
+    return *voltage - parameter[QUADROTOR_BATTERY_RESISTANCE] * (power / *voltage);
 }
 
 /* Set-points [rad/s] of the action with its delay: u = sum_k max(0, 1 - |d - k|) a_t-k. */
-static inline void command(const struct environment_config *c, real *row, int head, real setpoint[4]) {
+static inline void command(const struct environment_config *c, real *row, int head, real voltage, real setpoint[4]) {
     const real delay = row[ENVIRONMENT_COMMAND_DELAY], zero = real_splat(0);
     real u[4] = {zero, zero, zero, zero}, slope;
     for (int k = 0; k < 3; k++) {
@@ -41,7 +48,11 @@ static inline void command(const struct environment_config *c, real *row, int he
         const real *action = history_slot(&c->layout, row, head, k);
         for (int i = 0; i < 4; i++) u[i] += weight * action[i];
     }
-    for (int i = 0; i < 4; i++) setpoint[i] = quadrotor_setpoint(&c->actuation, u[i], &slope);
+    struct quadrotor_drive_trace trace;
+    if (c->whole_drive)
+        quadrotor_drive(&c->drive, u, voltage, setpoint, &trace);
+    else
+        for (int i = 0; i < 4; i++) setpoint[i] = quadrotor_setpoint(&c->drive.map, u[i], &slope);
 }
 
 static inline real step_cost(const struct environment_config *c, const real *state, const real error[3],

@@ -122,8 +122,8 @@ ALWAYS_INLINE void step_block(const struct environment_job *job, int64_t first, 
     row[ENVIRONMENT_AGE] = (real)((real_bits)row[ENVIRONMENT_AGE] + 1u);
     const struct environment_moment moment = {.lanes = mask_splat(1), .first = 0, .key = key_of(row)};
     if (l->gust >= 0) gust_advance(l, moment.key, row);
-    if (l->battery >= 0) battery_advance(c, row);
-    command(c, row, job->head, setpoint);
+    const real voltage = l->battery >= 0 ? battery_advance(c, row) : real_splat(c->drive.voltage_nominal);
+    command(c, row, job->head, voltage, setpoint);
     quadrotor_advance(state, setpoint, parameter, effects, substeps, c->dt, state);
 
     const real_bits age = (real_bits)row[ENVIRONMENT_AGE];
