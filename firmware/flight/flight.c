@@ -1,6 +1,7 @@
 #include "flight_state.h"
 
 #include "act.h"
+#include "failsafe.h"
 #include "finite.h"
 #include "observe.h"
 
@@ -41,12 +42,14 @@ static enum flight_guard admit(struct flight *flight, const struct flight_input 
     return guard_envelope(&flight->guard, input, &flight->reference, elapsed_ms);
 }
 
-static void report(const struct flight *flight, enum flight_guard reason, struct flight_output *output) {
+static void report(const struct flight *flight, const struct flight_input *input, enum flight_guard reason,
+                   struct flight_output *output) {
     const uint32_t flying = flight->mode == FLIGHT_POLICY;
     output->controls_motors = flying;
     output->mode = flight->mode;
     output->guard = reason;
     output->guard_latched = flight->guard.latched;
+    output->failsafe = flying ? FLIGHT_FAILSAFE_FOLLOW : failsafe(input, reason);
     output->contract_hash = POLICY_CONTRACT_HASH32;
     output->self_test_passed = flight->self_test_passed;
     output->inferences = flight->inferences;
@@ -66,11 +69,12 @@ static void report(const struct flight *flight, enum flight_guard reason, struct
 void flight_tick(struct flight *flight, const struct flight_input *input, struct flight_output *output) {
     const uint32_t was_flying = flight->mode == FLIGHT_POLICY;
     const uint32_t elapsed_ms = guard_clock(&flight->guard, input->time_ms);
+    guard_watch(&flight->guard, input, flight->executor.action, was_flying, elapsed_ms);
     enum flight_guard reason = guard_settle(&flight->guard, admit(flight, input, elapsed_ms), was_flying);
     if (reason == FLIGHT_GUARD_OK) {
         if (!was_flying) take_over(flight, input);
         reason = guard_settle(&flight->guard, run_policy(flight, input), 1u);
     }
     flight->mode = reason == FLIGHT_GUARD_OK ? FLIGHT_POLICY : FLIGHT_STOCK;
-    report(flight, reason, output);
+    report(flight, input, reason, output);
 }

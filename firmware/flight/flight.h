@@ -38,7 +38,18 @@ enum flight_guard {
     FLIGHT_GUARD_STALE_SETPOINT = 9,
     FLIGHT_GUARD_SETPOINT_MODE = 10, /* not a position or velocity set-point */
     FLIGHT_GUARD_ACTION = 11,        /* the network answered something not finite */
-    FLIGHT_GUARD_CALL_PERIOD = 12    /* ticks were skipped or time ran backwards */
+    FLIGHT_GUARD_CALL_PERIOD = 12,   /* ticks were skipped or time ran backwards */
+    FLIGHT_GUARD_VARIANCE = 13,      /* the estimator does not trust its position */
+    FLIGHT_GUARD_BATTERY = 14,       /* the platform calls the battery low, for a while */
+    FLIGHT_GUARD_SATURATION = 15     /* a motor has been at a limit for too long: authority is lost */
+};
+
+/* What to do with the motors while the policy is off. */
+enum flight_failsafe {
+    FLIGHT_FAILSAFE_FOLLOW = 0, /* the stock controller follows the set-point */
+    FLIGHT_FAILSAFE_LAND = 1,   /* brake and go down: the velocity is known, not more, or landing is urgent */
+    FLIGHT_FAILSAFE_LEVEL = 2,  /* level, a little less thrust than weight: only the attitude is known */
+    FLIGHT_FAILSAFE_STOP = 3    /* motors off: not even that */
 };
 
 struct flight_input {
@@ -56,6 +67,8 @@ struct flight_input {
     float setpoint_velocity_world[3];
     float figure_eight_period; /* [s] */
     float figure_eight_scale;  /* [m], half width */
+    float position_variance;   /* [m^2], largest of the three axes, by the estimator's own account */
+    uint32_t battery_low;      /* 1: by the platform's own threshold */
 };
 
 struct flight_output {
@@ -63,6 +76,7 @@ struct flight_output {
     uint32_t mode;            /* enum flight_mode */
     uint32_t guard;           /* enum flight_guard: 0 while the policy flies, else why not */
     uint32_t guard_latched;   /* first reason since the last successful take-over */
+    uint32_t failsafe;        /* enum flight_failsafe: for the platform, while controls_motors is 0 */
     uint32_t contract_hash;   /* POLICY_CONTRACT_HASH32 */
     uint32_t self_test_passed;
     uint32_t inferences;               /* since boot */
@@ -74,8 +88,8 @@ struct flight_output {
     float reference_velocity_world[3];
 };
 
-_Static_assert(sizeof(struct flight_input) == 4 * 27, "flight_input layout is shared with Python");
-_Static_assert(sizeof(struct flight_output) == 4 * 23, "flight_output layout is shared with Python");
+_Static_assert(sizeof(struct flight_input) == 4 * 29, "flight_input layout is shared with Python");
+_Static_assert(sizeof(struct flight_output) == 4 * 24, "flight_output layout is shared with Python");
 
 struct flight; /* defined in flight_state.h; the caller owns it */
 

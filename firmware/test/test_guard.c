@@ -85,7 +85,7 @@ static void test_clock(void) {
     ROW(input.time_ms += GUARD_PERIOD_MAX_MS, FLIGHT_GUARD_CALL_PERIOD);
 }
 
-/* One late tick is counted and forgiven; five in a row are not. */
+/* Late ticks are counted and forgiven while fewer than five among the last 32 are late. */
 static void test_late_ticks(void) {
     struct flight flight;
     struct flight_output output;
@@ -96,6 +96,10 @@ static void test_late_ticks(void) {
     input.time_ms += 1;
     flight_tick(&flight, &input, &output);
     CHECK(output.deadline_misses == 1 && output.mode == FLIGHT_POLICY);
+    for (int i = 0; i < GUARD_LATE_WINDOW; i++) {
+        input.time_ms += 1;
+        flight_tick(&flight, &input, &output);
+    }
     for (int i = 0; i < 4; i++) {
         input.time_ms += 2;
         flight_tick(&flight, &input, &output);
@@ -103,6 +107,61 @@ static void test_late_ticks(void) {
     }
     input.time_ms += 2;
     check_trip(&flight, input, FLIGHT_GUARD_CALL_PERIOD, __LINE__);
+}
+
+/* Every eighth tick late makes four in the window, every sixth five. */
+static void test_late_ticks_scattered(void) {
+    for (uint32_t period = 6; period <= 8; period += 2) {
+        struct flight flight;
+        struct flight_output output;
+        struct flight_input input = flying(&flight);
+        for (uint32_t i = 0; i < 64; i++) {
+            flight_tick(&flight, &input, &output);
+            input.time_ms += i % period == 0 ? 2 : 1;
+        }
+        CHECK(output.guard == (period == 8 ? FLIGHT_GUARD_OK : FLIGHT_GUARD_CALL_PERIOD));
+    }
+}
+
+static void test_variance(void) {
+    ROW(input.position_variance = 0.041f, FLIGHT_GUARD_VARIANCE);
+    ROW(input.position_variance = NAN, FLIGHT_GUARD_NOT_FINITE);
+}
+
+/* Ticks until the guard that is expected speaks, while `input` stays as it is. */
+static uint32_t ticks_until(struct flight *flight, struct flight_input *input, enum flight_guard expected) {
+    struct flight_output output;
+    for (uint32_t i = 1; i < 3000; i++, input->time_ms++) {
+        flight_tick(flight, input, &output);
+        if (output.guard == expected) return i;
+        CHECK(output.guard == FLIGHT_GUARD_OK);
+    }
+    return 0;
+}
+
+/* A sag of 999 ms is forgiven; a second of it is not. */
+static void test_battery(void) {
+    struct flight flight;
+    struct flight_output output;
+    struct flight_input input = flying(&flight);
+    input.battery_low = 1;
+    for (int i = 0; i < GUARD_BATTERY_MS - 1; i++, input.time_ms++) flight_tick(&flight, &input, &output);
+    input.battery_low = 0;
+    flight_tick(&flight, &input, &output);
+    CHECK(output.mode == FLIGHT_POLICY && flight.guard.battery_low_ms == 0);
+    input = flying(&flight);
+    input.battery_low = 1;
+    CHECK(ticks_until(&flight, &input, FLIGHT_GUARD_BATTERY) == GUARD_BATTERY_MS);
+}
+
+/* The hand policy's first action is the position error along x: 1.2 m asks for more than there is. The error is seen
+ * at the next inference, a tick or two later. */
+static void test_saturation(void) {
+    struct flight flight;
+    struct flight_input input = flying(&flight);
+    input.position_world[0] += 1.2f;
+    const uint32_t ticks = ticks_until(&flight, &input, FLIGHT_GUARD_SATURATION);
+    CHECK(ticks > GUARD_SATURATION_MS && ticks <= GUARD_SATURATION_MS + 3);
 }
 
 /* Wrong weights: refused whatever enable does, until the next boot. */
@@ -129,6 +188,10 @@ int main(void) {
     test_action();
     test_clock();
     test_late_ticks();
+    test_late_ticks_scattered();
+    test_variance();
+    test_battery();
+    test_saturation();
     test_self_test();
     return check_result();
 }

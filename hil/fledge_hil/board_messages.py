@@ -53,6 +53,18 @@ class Guard(IntEnum):
     SETPOINT_MODE = 10
     ACTION = 11
     CALL_PERIOD = 12
+    VARIANCE = 13
+    BATTERY = 14
+    SATURATION = 15
+
+
+class Failsafe(IntEnum):
+    """enum flight_failsafe: what the platform does while the policy is off."""
+
+    FOLLOW = 0
+    LAND = 1
+    LEVEL = 2
+    STOP = 3
 
 
 class FlightInput(ctypes.Structure):
@@ -80,6 +92,9 @@ class FlightInput(ctypes.Structure):
     """[s]"""
     figure_eight_scale: float
     """[m], half width."""
+    position_variance: float
+    """[m^2], largest of the three axes."""
+    battery_low: int
     _fields_ = (
         ("time_ms", _u32),
         ("enable", _u32),
@@ -95,6 +110,8 @@ class FlightInput(ctypes.Structure):
         ("setpoint_velocity_world", _f32 * 3),
         ("figure_eight_period", _f32),
         ("figure_eight_scale", _f32),
+        ("position_variance", _f32),
+        ("battery_low", _u32),
     )
 
 
@@ -129,6 +146,7 @@ class FlightOutput(ctypes.Structure):
     mode: int
     guard: int
     guard_latched: int
+    failsafe: int
     contract_hash: int
     self_test_passed: int
     inferences: int
@@ -147,6 +165,7 @@ class FlightOutput(ctypes.Structure):
         ("mode", _u32),
         ("guard", _u32),
         ("guard_latched", _u32),
+        ("failsafe", _u32),
         ("contract_hash", _u32),
         ("self_test_passed", _u32),
         ("inferences", _u32),

@@ -20,6 +20,8 @@ from fledge_sim.rows import FLOOR_COMPRESSION, Float32, Parameter, State, hover_
 
 TICK = 1e-3
 """[s], one step of the plant and of the firmware's stabilizer loop."""
+LOW_POWER_MARGIN = 0.2
+"""[V] above empty."""
 _NOISE_BLOCK = 512
 _DEAD_ZONE_TOLERANCE = 1e-3
 
@@ -73,6 +75,8 @@ class Estimate:
     gyro_deg_s: list[float] = field(default_factory=lambda: [0.0] * 3)
     acceleration_g: list[float] = field(default_factory=lambda: [0.0, 0.0, 1.0])
     """Specific force in body axes."""
+    position_variance: float = 1e-6
+    """[m^2], the estimator's own account; below the threshold that cflib waits for."""
 
     @property
     def yaw(self) -> float:
@@ -134,6 +138,11 @@ class Plant:
         self.truth = self.state[:, 0].tolist()
         self._accelerate(before)
         self.sense()
+
+    @property
+    def battery_low(self) -> bool:
+        """What the firmware calls low power."""
+        return self.voltage <= self.battery.voltage_empty + LOW_POWER_MARGIN
 
     def _speeds(self, fraction: Sequence[float]) -> list[float]:
         """Rotor speed set-points [rad/s] after compensation, cap and quantisation."""

@@ -16,8 +16,6 @@ DECK = "bcFlow2"
 """The one that is on."""
 DECKS = (DECK, "bcFlow", "bcZRanger2", "bcMultiranger", "bcLighthouse4", "bcDWM1000", "bcLedRing")
 """Those that scripts ask for."""
-_CONVERGED_VARIANCE = 1e-6
-"""[m^2], of a perfect estimator: below the threshold that cflib waits for."""
 
 
 def log_variables(drone: VirtualCrazyflie) -> list[LogVariable]:
@@ -60,7 +58,7 @@ def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
             lambda i: 1000 * estimate.position_world[i],
         ),
         *_each("kalman.stateX kalman.stateY kalman.stateZ", "float", lambda i: estimate.position_world[i]),
-        *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: _CONVERGED_VARIANCE),
+        *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: estimate.position_variance),
         LogVariable("range.zrange", "uint16", lambda: 1000 * max(0.0, estimate.position_world[2])),
         LogVariable("baro.asl", "float", lambda: estimate.position_world[2]),
     ]
@@ -91,7 +89,7 @@ def _health(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("pm.vbat", "float", lambda: plant.voltage),
         LogVariable("pm.vbatMV", "uint16", lambda: round(1000 * plant.voltage)),
         LogVariable("pm.batteryLevel", "uint8", level),
-        LogVariable("pm.state", "int8", lambda: 0 if plant.voltage > plant.battery.voltage_empty + 0.2 else 3),
+        LogVariable("pm.state", "int8", lambda: 3 if plant.battery_low else 0),
         *_each("motor.m1 motor.m2 motor.m3 motor.m4", "uint16", lambda i: round(65535 * plant.duty[i])),
         *_each("motor.m1req motor.m2req motor.m3req motor.m4req", "int32", lambda i: round(65535 * plant.duty[i])),
         LogVariable("supervisor.info", "uint16", lambda: drone.supervisor.bits),
@@ -115,6 +113,7 @@ def _fledge(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("fledge.mode", "uint8", out("mode")),
         LogVariable("fledge.guard", "uint8", out("guard")),
         LogVariable("fledge.guardLatch", "uint8", out("guard_latched")),
+        LogVariable("fledge.failsafe", "uint8", out("failsafe")),
         LogVariable("fledge.inferUs", "float", lambda: drone.inference_us),
         LogVariable("fledge.misses", "uint32", out("deadline_misses")),
         LogVariable("fledge.infers", "uint32", out("inferences")),

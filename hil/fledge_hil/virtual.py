@@ -276,6 +276,8 @@ class VirtualCrazyflie:
         flight.setpoint_age_ms = self.commander.age_ms(self.time_ms)
         flight.figure_eight_period = self._figure_period.value
         flight.figure_eight_scale = self._figure_scale.value
+        flight.position_variance = self.plant.estimate.position_variance
+        flight.battery_low = self.plant.battery_low
         message.motors_allowed = self.supervisor.motors_allowed
 
     def _thrust(self, setpoint: Setpoint) -> float:

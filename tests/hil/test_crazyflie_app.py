@@ -5,6 +5,7 @@ Needs a checkout of crazyflie-firmware with its submodules, named by CRAZYFLIE_B
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import struct
@@ -45,7 +46,7 @@ pytestmark = pytest.mark.skipif(
 RETURN, STACK, ARGUMENTS = 0x1FFF0000, 0x1000FF00, 0x2001F000
 CONTROL_MODE_LEGACY, CONTROL_MODE_FORCE = 0, 2
 ABSOLUTE, VELOCITY = 1, 2
-MOTORS_ALLOWED = bytes.fromhex("01207047")  # movs r0, #1; bx lr
+TRUE = bytes.fromhex("01207047")  # movs r0, #1; bx lr
 Vector = Sequence[float]
 
 
@@ -67,7 +68,7 @@ class Firmware:
             self.uc.mem_map(page, 0x1000)
         for address, data in segments:
             self.uc.mem_write(address, data)
-        self.uc.mem_write(self.symbols["supervisorAreMotorsAllowedToRun"] & ~1, MOTORS_ALLOWED)
+        self.uc.mem_write(self.symbols["supervisorAreMotorsAllowedToRun"] & ~1, TRUE)
         self.call("controllerOutOfTreeInit")
 
     def call(self, function: str, *arguments: int) -> int:
@@ -92,10 +93,18 @@ class Firmware:
         return np.frombuffer(control[:16], "<f4"), control[16]
 
     def input(self) -> FlightInput:
-        return FlightInput.from_buffer_copy(bytes(self.uc.mem_read(self.symbols["fledge_input"], 4 * 27)))
+        return FlightInput.from_buffer_copy(
+            bytes(self.uc.mem_read(self.symbols["fledge_input"], ctypes.sizeof(FlightInput)))
+        )
 
     def output(self) -> FlightOutput:
-        return FlightOutput.from_buffer_copy(bytes(self.uc.mem_read(self.symbols["fledge_output"], 4 * 23)))
+        return FlightOutput.from_buffer_copy(
+            bytes(self.uc.mem_read(self.symbols["fledge_output"], ctypes.sizeof(FlightOutput)))
+        )
+
+    def stock_thrust(self) -> float:
+        """control_t.thrust of the PID, in the firmware's raw unit."""
+        return float(struct.unpack("<f", self.uc.mem_read(self.symbols["fledge_stock"] + 8, 4))[0])
 
     def enable(self, value: int) -> None:
         self.uc.mem_write(self.symbols["fledge_parameters"], bytes([value]))
@@ -173,6 +182,21 @@ def test_a_trip_gives_the_motors_to_the_firmware_in_the_same_tick(firmware: Firm
     lost = state_of((float("nan"), 0, 1), (0, 0, 0), UPRIGHT)
     assert firmware.tick(10, lost, sensors_of((0, 0, 0)), setpoint_of(10, (0, 0, 1)))[1] == CONTROL_MODE_LEGACY
     assert firmware.output().guard_latched == Guard.NOT_FINITE
+
+
+def test_a_lost_position_in_flight_makes_the_pid_go_down(firmware: Firmware) -> None:
+    """Without the failsafe it would hold the height: the set-point is where the drone is."""
+    firmware.uc.mem_write(firmware.symbols["supervisorIsFlying"] & ~1, TRUE)
+    thrusts = []
+    for position in (0.0, float("nan")):
+        firmware.enable(0)
+        for time_ms in range(1, 400):
+            x = position if time_ms > 20 else 0.0
+            state = state_of((x, 1e-6 * time_ms, 1), (0, 0, 0), UPRIGHT)
+            firmware.tick(time_ms, state, sensors_of((0, 0, 0)), setpoint_of(time_ms, (0, 0, 1)))
+            firmware.enable(int(time_ms < 20 or position != 0.0))
+        thrusts.append(firmware.stock_thrust())
+    assert 0 < thrusts[1] < 0.95 * thrusts[0]
 
 
 def test_an_estimator_that_repeats_itself_is_stale_after_50_ms(firmware: Firmware) -> None:

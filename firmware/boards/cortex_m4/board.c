@@ -11,7 +11,7 @@ uint32_t board_size(void) { return sizeof(struct board); }
 void board_step(struct board *board, const struct board_input *input, struct board_output *output) {
     float stock_fraction[4];
     flight_tick(&board->flight, &input->flight, &output->flight);
-    stock_tick(&board->stock, input, !output->flight.controls_motors, stock_fraction);
+    stock_tick(&board->stock, input, &output->flight, stock_fraction);
     const float *chosen = output->flight.controls_motors ? output->flight.motor_fraction : stock_fraction;
     for (int i = 0; i < 4; i++) output->motor_fraction[i] = input->motors_allowed ? chosen[i] : 0.0f;
     stock_follow_motors(&board->stock, output->motor_fraction);

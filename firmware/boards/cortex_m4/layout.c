@@ -14,12 +14,12 @@ const uint32_t board_layout[BOARD_LAYOUT_SIZE] = {
     INPUT(flight.state_age_ms), INPUT(flight.setpoint_age_ms), INPUT(flight.position_world),
     INPUT(flight.velocity_world), INPUT(flight.quaternion_xyzw), INPUT(flight.gyro_deg_s),
     INPUT(flight.setpoint_position_world), INPUT(flight.setpoint_velocity_world), INPUT(flight.figure_eight_period),
-    INPUT(flight.figure_eight_scale), INPUT(setpoint_attitude_deg), INPUT(setpoint_yaw_rate_deg_s),
-    INPUT(setpoint_yaw_deg), INPUT(setpoint_thrust_fraction), INPUT(motors_allowed),
-    (uint32_t)sizeof(struct board_input),
+    INPUT(flight.figure_eight_scale), INPUT(flight.position_variance), INPUT(flight.battery_low),
+    INPUT(setpoint_attitude_deg), INPUT(setpoint_yaw_rate_deg_s), INPUT(setpoint_yaw_deg),
+    INPUT(setpoint_thrust_fraction), INPUT(motors_allowed), (uint32_t)sizeof(struct board_input),
     /* board_output */
     OUTPUT(flight.controls_motors), OUTPUT(flight.mode), OUTPUT(flight.guard), OUTPUT(flight.guard_latched),
-    OUTPUT(flight.contract_hash), OUTPUT(flight.self_test_passed), OUTPUT(flight.inferences),
+    OUTPUT(flight.failsafe), OUTPUT(flight.contract_hash), OUTPUT(flight.self_test_passed), OUTPUT(flight.inferences),
     OUTPUT(flight.native_steps), OUTPUT(flight.deadline_misses), OUTPUT(flight.motor_fraction), OUTPUT(flight.action),
     OUTPUT(flight.reference_position_world), OUTPUT(flight.reference_velocity_world), OUTPUT(motor_fraction),
     OUTPUT(ticks), (uint32_t)sizeof(struct board_output)};

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { BOARD_LAYOUT_SIZE = 36 };
+enum { BOARD_LAYOUT_SIZE = 39 };
 
 /* Offset of each field in order of declaration, then the size; first board_input, then board_output. */
 extern const uint32_t board_layout[BOARD_LAYOUT_SIZE];

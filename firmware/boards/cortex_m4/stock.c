@@ -67,15 +67,13 @@ static void accelerate(struct stock *stock, const float velocity_world[3], const
     }
 }
 
-/* Set-point -> acceleration; while position or set-point is unknown, brake and go down. */
-static void follow(struct stock *stock, const struct flight_input *input, float acceleration_world[3]) {
+/* Set-point -> acceleration; to land, brake and go down. */
+static void follow(struct stock *stock, const struct flight_input *input, uint32_t land, float acceleration_world[3]) {
     static const float descend_world[3] = {0.0f, 0.0f, -DESCENT_SPEED};
     float away_world[3] = {0.0f, 0.0f, 0.0f};
-    const uint32_t known = are_finite(input->position_world, 3) && are_finite(input->setpoint_position_world, 3) &&
-                           are_finite(input->setpoint_velocity_world, 3);
-    if (known && input->setpoint_mode == FLIGHT_SETPOINT_POSITION)
+    if (!land && input->setpoint_mode == FLIGHT_SETPOINT_POSITION)
         for (int i = 0; i < 3; i++) away_world[i] = input->setpoint_position_world[i] - input->position_world[i];
-    accelerate(stock, input->velocity_world, away_world, known ? input->setpoint_velocity_world : descend_world,
+    accelerate(stock, input->velocity_world, away_world, land ? descend_world : input->setpoint_velocity_world,
                acceleration_world);
 }
 
@@ -107,8 +105,8 @@ static float yaw_error(struct heading heading, float yaw_deg) {
     return cosine >= 0.0f ? sine : (sine >= 0.0f ? 1.0f : -1.0f);
 }
 
-static void choose_demand(struct stock *stock, const struct board_input *input, const float rotation[9],
-                          struct demand *demand) {
+static void choose_demand(struct stock *stock, const struct board_input *input, uint32_t failsafe,
+                          const float rotation[9], struct demand *demand) {
     static const float level_deg[2] = {0.0f, 0.0f};
     const struct heading heading = rotation_heading(rotation);
     const uint32_t mode = input->flight.setpoint_mode;
@@ -117,9 +115,9 @@ static void choose_demand(struct stock *stock, const struct board_input *input, 
     if (mode == FLIGHT_SETPOINT_ATTITUDE) {
         demand_from_attitude(input->setpoint_attitude_deg, heading, demand);
         demand->collective = 4.0f * ROBOT_THRUST_MAX * clip(input->setpoint_thrust_fraction, 0.0f, 1.0f);
-    } else if (are_finite(input->flight.velocity_world, 3)) {
+    } else if (failsafe != FLIGHT_FAILSAFE_LEVEL) {
         float acceleration_world[3];
-        follow(stock, &input->flight, acceleration_world);
+        follow(stock, &input->flight, failsafe == FLIGHT_FAILSAFE_LAND, acceleration_world);
         demand_from_acceleration(acceleration_world, rotation, demand);
     } else {
         demand_from_attitude(level_deg, heading, demand);
@@ -171,30 +169,27 @@ static void learn_trim(struct stock *stock) {
 }
 
 /* 0 where no attitude is known, none is asked for, or the thrust set-point is closed. */
-static uint32_t wants_thrust(const struct board_input *input) {
-    const struct flight_input *flight = &input->flight;
-    const float squared = rotation_squared_norm(flight->quaternion_xyzw);
-    const uint32_t attitude_known = are_finite(flight->quaternion_xyzw, 4) && are_finite(flight->gyro_deg_s, 3) &&
-                                    squared > 0.25f && squared < 4.0f;
-    const uint32_t manual = flight->setpoint_mode == FLIGHT_SETPOINT_ATTITUDE;
-    return attitude_known && flight->setpoint_mode != FLIGHT_SETPOINT_NONE &&
-           (!manual || input->setpoint_thrust_fraction > 0.0f);
+static uint32_t wants_thrust(const struct board_input *input, uint32_t failsafe) {
+    const uint32_t mode = input->flight.setpoint_mode;
+    return failsafe != FLIGHT_FAILSAFE_STOP && mode != FLIGHT_SETPOINT_NONE &&
+           (mode != FLIGHT_SETPOINT_ATTITUDE || input->setpoint_thrust_fraction > 0.0f);
 }
 
-void stock_tick(struct stock *stock, const struct board_input *input, uint32_t flying, float motor_fraction[4]) {
+void stock_tick(struct stock *stock, const struct board_input *input, const struct flight_output *flight,
+                float motor_fraction[4]) {
     float rotation[9], angular_acceleration_body[3], thrust[4];
     struct demand demand;
     for (int i = 0; i < 4; i++) motor_fraction[i] = 0.0f;
-    if (!flying) {
+    if (flight->controls_motors) {
         learn_trim(stock);
         return;
     }
-    if (!wants_thrust(input)) {
+    if (!wants_thrust(input, flight->failsafe)) {
         for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = 0.0f;
         return;
     }
     rotation_from_quaternion(input->flight.quaternion_xyzw, rotation);
-    choose_demand(stock, input, rotation, &demand);
+    choose_demand(stock, input, flight->failsafe, rotation, &demand);
     control_attitude(stock, &demand, rotation, input->flight.gyro_deg_s, angular_acceleration_body);
     mixer_thrust(demand.collective, angular_acceleration_body, thrust);
     for (int i = 0; i < 4; i++) motor_fraction[i] = mixer_fraction_from_thrust(thrust[i]);

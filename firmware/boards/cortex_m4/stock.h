@@ -24,8 +24,10 @@ struct stock {
 
 void stock_init(struct stock *stock);
 
-/* Motor fractions for this set-point; `flying` is 0 while the policy has the motors. */
-void stock_tick(struct stock *stock, const struct board_input *input, uint32_t flying, float motor_fraction[4]);
+/* Motor fractions for this set-point, or for the failsafe that the flight code asks for; all 0 while it has the motors
+ * itself. */
+void stock_tick(struct stock *stock, const struct board_input *input, const struct flight_output *flight,
+                float motor_fraction[4]);
 
 /* Advances the rotor model by one tick of what was really sent, whoever sent it. */
 void stock_follow_motors(struct stock *stock, const float motor_fraction[4]);

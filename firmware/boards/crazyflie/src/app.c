@@ -4,8 +4,10 @@
  * whether the motors run. While flight_tick holds the motors, the firmware's own PID is run along with its integrators
  * held at zero, so that it takes over warm in the very tick in which a guard trips.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "FreeRTOS.h"
 #include "app.h"
@@ -16,6 +18,7 @@
 #include "flight_state.h"
 #include "log.h"
 #include "param.h"
+#include "pm.h"
 #include "position_controller.h"
 #include "sense.h"
 #include "stm32fxxx.h"
@@ -34,12 +37,17 @@
 
 #define CYCLES_PER_MICROSECOND 168.0f
 #define REPORT_PERIOD_MS 100
+#define LANDING_SPEED 0.3f /* [m/s] */
+#define BLIND_WEIGHT 0.95f /* [1], thrust over weight while only the attitude is known: sinks slowly */
+#define HOVER_FRACTION                                                                                                 \
+    (POLICY_ACTION_LOW + (POLICY_ACTION_HOVER + 1.0f) * 0.5f * (POLICY_ACTION_HIGH - POLICY_ACTION_LOW))
 
 static struct flight fledge_flight;
 static struct flight_input fledge_input;
 static struct flight_output fledge_output;
 static struct sense sense;
-static control_t stock; /* the PID updates parts of it at 500 Hz, so it persists */
+static logVarId_t variance_ids[3];
+static control_t fledge_stock; /* the PID updates parts of it at 500 Hz, so it persists */
 
 static struct {
     uint8_t enable, reference;
@@ -48,9 +56,17 @@ static struct {
 
 /* What is logged beside `output`, in the types that clients of the virtual Crazyflie know. */
 static struct {
-    uint8_t mode, guard, guard_latched;
+    uint8_t mode, guard, guard_latched, failsafe;
     float inference_us, tick_us;
 } fledge_logs;
+
+/* The Kalman filter's own account; 0, which is trusted, with an estimator that keeps none. */
+static float largest_position_variance(void) {
+    float largest = 0.0f;
+    for (int i = 0; i < 3; i++)
+        if (logVarIdIsValid(variance_ids[i])) largest = fmaxf(largest, logGetFloat(variance_ids[i]));
+    return largest;
+}
 
 static void start_cycle_counter(void) {
     CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
@@ -61,6 +77,9 @@ void controllerOutOfTreeInit(void) {
     controllerPidInit();
     start_cycle_counter();
     sense_init(&sense);
+    variance_ids[0] = logGetVarId("kalman", "varPX");
+    variance_ids[1] = logGetVarId("kalman", "varPY");
+    variance_ids[2] = logGetVarId("kalman", "varPZ");
     flight_init(&fledge_flight);
 }
 
@@ -75,6 +94,25 @@ static void fly_policy(void) {
     fledge_logs.mode = (uint8_t)fledge_output.mode;
     fledge_logs.guard = (uint8_t)fledge_output.guard;
     fledge_logs.guard_latched = (uint8_t)fledge_output.guard_latched;
+    fledge_logs.failsafe = (uint8_t)fledge_output.failsafe;
+}
+
+/* The set-point that the PID gets: the commander's, or after a trip in flight what the failsafe asks for. */
+static setpoint_t stock_setpoint(const setpoint_t *commanded) {
+    const uint32_t tripped = fledge_parameters.enable && fledge_output.guard_latched != FLIGHT_GUARD_OK;
+    setpoint_t setpoint = *commanded;
+    if (!tripped || fledge_output.failsafe == FLIGHT_FAILSAFE_FOLLOW || !supervisorIsFlying()) return setpoint;
+    memset(&setpoint, 0, sizeof setpoint); /* FLIGHT_FAILSAFE_STOP: no thrust, no mode */
+    setpoint.timestamp = commanded->timestamp;
+    if (fledge_output.failsafe == FLIGHT_FAILSAFE_LAND) {
+        setpoint.mode.x = setpoint.mode.y = setpoint.mode.z = setpoint.mode.yaw = modeVelocity;
+        setpoint.velocity.z = -LANDING_SPEED;
+    } else if (fledge_output.failsafe == FLIGHT_FAILSAFE_LEVEL) {
+        setpoint.mode.roll = setpoint.mode.pitch = modeAbs;
+        setpoint.mode.yaw = modeVelocity;
+        setpoint.thrust = BLIND_WEIGHT * HOVER_FRACTION * (float)UINT16_MAX;
+    }
+    return setpoint;
 }
 
 static void keep_stock_warm(const state_t *state) {
@@ -89,9 +127,12 @@ void controllerOutOfTree(control_t *control, const setpoint_t *setpoint, const s
     fledge_input.reference = fledge_parameters.reference;
     fledge_input.figure_eight_period = fledge_parameters.figure_eight_period;
     fledge_input.figure_eight_scale = fledge_parameters.figure_eight_scale;
+    fledge_input.battery_low = pmIsBatteryLow();
+    fledge_input.position_variance = largest_position_variance();
     fly_policy();
-    controllerPid(&stock, setpoint, sensors, state, step);
-    *control = stock;
+    const setpoint_t followed = stock_setpoint(setpoint);
+    controllerPid(&fledge_stock, &followed, sensors, state, step);
+    *control = fledge_stock;
     if (!fledge_output.controls_motors) return;
     keep_stock_warm(state);
     control->controlMode = controlModeForce;
@@ -111,7 +152,10 @@ static const char *const guard_names[] = {"ok",
                                           "set-point is stale",
                                           "not a position or velocity set-point",
                                           "network output not finite",
-                                          "late or missing ticks"};
+                                          "late or missing ticks",
+                                          "the estimator lost its position",
+                                          "battery low",
+                                          "a motor is at its limit: weak motor or too much load"};
 enum { GUARD_NAMES = sizeof guard_names / sizeof guard_names[0] };
 
 void appMain(void) {
@@ -144,6 +188,7 @@ LOG_ADD(LOG_UINT32, contract, &fledge_output.contract_hash)
 LOG_ADD(LOG_UINT8, mode, &fledge_logs.mode)
 LOG_ADD(LOG_UINT8, guard, &fledge_logs.guard)
 LOG_ADD(LOG_UINT8, guardLatch, &fledge_logs.guard_latched)
+LOG_ADD(LOG_UINT8, failsafe, &fledge_logs.failsafe)
 LOG_ADD(LOG_FLOAT, inferUs, &fledge_logs.inference_us)
 LOG_ADD(LOG_FLOAT, tickUs, &fledge_logs.tick_us)
 LOG_ADD(LOG_UINT32, misses, &fledge_output.deadline_misses)
