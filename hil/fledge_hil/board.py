@@ -12,7 +12,16 @@ from typing import Protocol
 
 from fledge_hil.board_build import BoardFiles, build_board
 from fledge_hil.board_emulated import EmulatedBoard
-from fledge_hil.board_messages import BoardInput, BoardOutput, Failsafe, Guard, Reference, SetpointMode, check_layout, layout
+from fledge_hil.board_messages import (
+    BoardInput,
+    BoardOutput,
+    Failsafe,
+    Guard,
+    Reference,
+    SetpointMode,
+    check_layout,
+    layout,
+)
 
 __all__ = [
     "Board",

@@ -17,6 +17,7 @@ from fledge_hil.board import (
     BoardInput,
     BoardOutput,
     EmulatedBoard,
+    Failsafe,
     Guard,
     HostBoard,
     Reference,
@@ -97,6 +98,7 @@ def scramble(message: BoardInput, generator: np.random.Generator) -> None:
     message.setpoint_attitude_deg[:] = generator.normal(0, 10, 2).tolist()
     message.setpoint_yaw_rate_deg_s, message.setpoint_yaw_deg = generator.normal(0, 200, 2).tolist()
     message.setpoint_thrust_fraction = float(generator.uniform(-0.1, 1))
+    flight.position_variance, flight.battery_low = 1e-6, int(flight.time_ms % 4000 > 2800)
     message.motors_allowed = int(generator.random() > 0.01)
     if generator.random() < 0.02:
         break_something(message, generator)
@@ -110,6 +112,7 @@ def break_something(message: BoardInput, generator: np.random.Generator) -> None
     field[int(generator.integers(len(field)))] = values[int(generator.integers(len(values)))]
     flight.state_age_ms = int(generator.integers(0, 100))
     flight.setpoint_age_ms = int(generator.integers(0, 1000))
+    flight.position_variance = float(generator.choice([1e-6, 1.0, math.nan]))
 
 
 @pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
@@ -117,15 +120,18 @@ def break_something(message: BoardInput, generator: np.random.Generator) -> None
 def test_emulated_image_and_host_library_give_the_same_bits(actor: ActorConfig, robot_name: str, cache: Path) -> None:
     files = build_board(make_policy(actor, robot_name), cache)
     host, emulated = HostBoard(files.library), EmulatedBoard(files.elf)
-    generator, message, reasons, policy_ticks = np.random.default_rng(1), BoardInput(), set(), 0
+    generator, message, reasons, failsafes, policy_ticks = np.random.default_rng(1), BoardInput(), set(), set(), 0
     for tick in range(5000):
         scramble(message, generator)
         expected, found = host.tick(message), emulated.tick(message)
         assert bytes(expected) == bytes(found), f"tick {tick}"
         reasons.add(Guard(expected.flight.guard))
+        failsafes.add(Failsafe(expected.flight.failsafe))
         policy_ticks += expected.flight.controls_motors
     assert policy_ticks > 1000
-    assert reasons >= set(Guard) - {Guard.SELF_TEST, Guard.ACTION}
+    # saturation needs a second of flight without a fault: firmware/test/test_guard.c
+    assert reasons >= set(Guard) - {Guard.SELF_TEST, Guard.ACTION, Guard.SATURATION}
+    assert failsafes == set(Failsafe)
 
 
 def test_boards_do_not_share_state(make_board: MakeBoard, files: BoardFiles) -> None:
