@@ -8,21 +8,25 @@ on silicon (fledge_export.timing).
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from fledge_export import package, parity, parity_inputs, timing
 from fledge_export.bare import HostPolicy, build_image, build_library
 from fledge_export.build import ARM_GCC
+from fledge_export.calibrate import Calibration, calibrate
 from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
+from fledge_export.parity_torch import torch_engine
+from fledge_export.quantized import is_quantised
 from fledge_export.timing import Timing
 from fledge_sim.policy import Float32, Policy
-from rich.table import Table
 
 from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
@@ -36,7 +40,11 @@ ROWS = 16
 """Random and flight-like inputs whose path is followed, each."""
 FLIPS = 8
 """Single-bit errors that the self-test must find."""
-HOST, TARGET, ONNX = "host C", "emulated Cortex-M4F", "onnxruntime"
+HOST, TARGET, ONNX, TORCH = "host C", "emulated Cortex-M4F", "onnxruntime", "torch"
+MEAN_ERROR = {"int16": 1e-3, "int8": 1e-2}
+"""On actions in [-1, 1], of integers against the float32 policy on what it sees in flight."""
+HELD_OUT_SEED, HELD_OUT_ROWS = 1, 2000
+"""Of the flights on which it is measured: others than those of the calibration."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,23 @@ class Line:
     name: str
     passed: bool
     detail: str
+    short: str = "ok"
+    """When it passed, for a column."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a quantised policy is measured against."""
+
+    policy: Policy
+    """float32"""
+    flown: Calibration
+    """Flights that the quantisation did not see."""
+
+    @staticmethod
+    def of(policy: Policy) -> Reference:
+        """Of a float32 policy; of a quantised one, what its weights stand for."""
+        return Reference(policy, calibrate(policy, seed=HELD_OUT_SEED))
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,7 @@ class CheckReport:
     passed: bool
     contract_sha256: str
     robot: str
+    quantisation: str
     network: str
     parameters: int
     instructions: int
@@ -92,14 +118,14 @@ def check(policy: Policy, directory: Path) -> CheckReport:
     return check_source(policy, directory)
 
 
-def check_source(policy: Policy, directory: Path) -> CheckReport:
+def check_source(policy: Policy, directory: Path, reference: Reference | None = None) -> CheckReport:
     """As `check`, for the policy.c and policy.h that lie in `directory` and claim to be `policy`."""
     target = EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy)
     host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
     measured = _measure(target, policy)
     sizes = _sizes(target, policy)
     lines = (
-        *_parity(policy, host, target),
+        *_parity(policy, host, target, reference),
         *_second_opinion(policy, directory),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
@@ -108,16 +134,15 @@ def check_source(policy: Policy, directory: Path) -> CheckReport:
         _guarded("alignment", partial(_alignment, target, policy)),
         _lint(target.mcu.image.path),
         _time(measured),
-        Line("stack", sizes.stack <= STACK_BUDGET, f"{sizes.stack} of {STACK_BUDGET} bytes in one step"),
+        _stack(sizes),
     )
-    network = policy.contract.network
-    shape = (policy.contract.observation_size, *network.hidden, 4)
     cycles = measured.cycles
     return CheckReport(
         passed=all(line.passed for line in lines),
         contract_sha256=policy.contract.sha256,
         robot=policy.contract.robot,
-        network=f"{network.kind} {'-'.join(map(str, shape))}",
+        quantisation=policy.contract.quantisation,
+        network=_network(policy),
         parameters=policy.parameter_count,
         instructions=measured.instructions,
         cycles=(cycles.lower, cycles.nominal, cycles.upper),
@@ -127,25 +152,26 @@ def check_source(policy: Policy, directory: Path) -> CheckReport:
     )
 
 
+def _network(policy: Policy) -> str:
+    network = policy.contract.network
+    return f"{network.kind} {'-'.join(map(str, (policy.contract.observation_size, *network.hidden, 4)))}"
+
+
 def time_inference(policy: Policy, directory: Path) -> Timing:
     """Modelled time of one inference; builds the image in `directory`."""
     package.export(policy, directory)
     return _measure(EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy), policy)
 
 
-def render(report: CheckReport) -> Table:
-    """For a terminal."""
-    title = f"{report.network}, {report.parameters} weights, for {report.robot}"
-    caption = "time is modelled at 168 MHz, not measured on silicon"
-    table = Table("check", "result", "detail", title=title, caption=caption, title_justify="left")
-    for line in report.lines:
-        table.add_row(line.name, "[green]ok[/]" if line.passed else "[bold red]FAILED[/]", line.detail)
-    sizes = report.sizes
-    table.add_row("size", "", f"code {sizes.code}, constants {sizes.constants}, RAM {sizes.ram} bytes")
-    return table
+class Found(NamedTuple):
+    """Outcome of one check."""
+
+    passed: bool
+    detail: str
+    short: str = "ok"
 
 
-def _guarded(name: str, test: Callable[[], tuple[bool, str]]) -> Line:
+def _guarded(name: str, test: Callable[[], Found | tuple[bool, str]]) -> Line:
     """A processor that stops is a failed check."""
     try:
         return Line(name, *test())
@@ -153,10 +179,29 @@ def _guarded(name: str, test: Callable[[], tuple[bool, str]]) -> Line:
         return Line(name, False, str(fault))
 
 
-def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy) -> Iterator[Line]:
-    engines = {HOST: host.step, TARGET: target.step, ONNX: parity.onnx_engine(policy)}
-    for name, engine in engines.items():
+def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy, reference: Reference | None) -> Iterator[Line]:
+    floats = reference.policy if reference else policy
+    for name, engine in ((TORCH, torch_engine(floats)), (ONNX, parity.onnx_engine(floats))):
+        if is_quantised(policy):
+            yield _accuracy(policy, host, name, engine, reference or Reference.of(policy))
+        else:
+            yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+    for name, engine in ((HOST, host.step), (TARGET, target.step)):
         yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+
+
+def _accuracy(policy: Policy, host: HostPolicy, name: str, engine: parity.Engine, reference: Reference) -> Line:
+    """Integers against floats on what the policy sees in flight, each step from a common state."""
+    flown = reference.flown
+    chosen = np.linspace(0, len(flown.observations) - 1, HELD_OUT_ROWS).astype(int)
+    observations, states = flown.observations[chosen], flown.states[chosen]
+    difference = np.abs(host.step(observations, states)[0] - engine(observations, states)[0])
+    mean, allowed = float(difference.mean()), MEAN_ERROR[policy.contract.quantisation]
+    detail = (
+        f"actions differ by {mean:.1e} on average (at most {allowed:.0e} allowed), {np.quantile(difference, 0.99):.1e} "
+        f"at the 99th percentile, {difference.max():.1e} at most, over {HELD_OUT_ROWS} steps in flight"
+    )
+    return Line(f"parity: {name}", mean <= allowed, detail, f"mean {mean:.1e}")
 
 
 def _second_opinion(policy: Policy, directory: Path) -> Iterator[Line]:
@@ -166,13 +211,14 @@ def _second_opinion(policy: Policy, directory: Path) -> Iterator[Line]:
         yield _guarded(f"parity: {ARM_GCC}", partial(_agreement, policy, ARM_GCC, EmulatedPolicy(image, policy).step))
 
 
-def _agreement(policy: Policy, name: str, engine: parity.Engine) -> tuple[bool, str]:
-    table = parity.compare(policy, {name: engine})
-    failures = table.failures(*({name} - {ONNX}))
-    steps = sum(row.steps for row in table.rows)
-    exact = "every bit as the float32 specification, " if name != ONNX else ""
-    found = f"{exact}{table.max_difference(name):.1e} from float64 over {steps} steps"
-    return not failures, "; ".join(failures) or found
+def _agreement(policy: Policy, name: str, engine: parity.Engine) -> Found:
+    table, exact = parity.compare(policy, {name: engine}), name not in (ONNX, TORCH)
+    tolerance = math.inf if is_quantised(policy) else parity.TOLERANCE
+    failures = table.failures(*([name] if exact else []), tolerance=tolerance)
+    steps, difference = sum(row.steps for row in table.rows), f"{table.max_difference(name):.1e}"
+    bits = f"every bit as the {policy.contract.quantisation} specification, " if exact else ""
+    detail = "; ".join(failures) or f"{bits}at most {difference} from float64 over {steps} steps"
+    return Found(not failures, detail, "every bit" if exact else f"max {difference}")
 
 
 def _self_test(host: HostPolicy, target: EmulatedPolicy) -> tuple[bool, str]:
@@ -181,7 +227,7 @@ def _self_test(host: HostPolicy, target: EmulatedPolicy) -> tuple[bool, str]:
     return not failed, "; ".join(failed) or "weights and golden vectors, on host and target"
 
 
-def _flipped_bit(target: EmulatedPolicy) -> tuple[bool, str]:
+def _flipped_bit(target: EmulatedPolicy) -> Found:
     bits = 8 * target.mcu.image.symbol(WEIGHTS).size
     missed = []
     for bit in np.linspace(0, bits - 1, FLIPS).astype(int).tolist():
@@ -190,7 +236,8 @@ def _flipped_bit(target: EmulatedPolicy) -> tuple[bool, str]:
             missed.append(str(bit))
         target.flip(bit)
     found = f"{FLIPS} of {FLIPS} single-bit errors in the weights found by the self-test"
-    return not missed, f"the self-test passes with bit {', '.join(missed)} of the weights wrong" if missed else found
+    wrong = f"the self-test passes with bit {', '.join(missed)} of the weights wrong"
+    return Found(not missed, wrong if missed else found, f"{FLIPS} of {FLIPS} found")
 
 
 def _inputs(policy: Policy) -> Iterator[tuple[Float32, Float32]]:
@@ -205,7 +252,7 @@ def _inputs(policy: Policy) -> Iterator[tuple[Float32, Float32]]:
             yield random.observations[0], np.full(size, value, np.float32)
 
 
-def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
+def _one_path(target: EmulatedPolicy, policy: Policy) -> Found:
     """Same instructions, and same loads from flash, whatever the input: observed."""
     paths, inputs = {}, 0
     for observation, state in _inputs(policy):
@@ -214,8 +261,8 @@ def _one_path(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
         inputs += 1
     counts = sorted(set(timing.counts(target.mcu.image.path, [trace.blocks for trace in paths.values()])))
     if len(paths) == 1:
-        return True, f"{counts[0]} instructions for each of {inputs} inputs (observed)"
-    return False, f"{inputs} inputs took {len(paths)} paths of {counts[0]} to {counts[-1]} instructions"
+        return Found(True, f"{counts[0]} instructions for each of {inputs} inputs (observed)", f"{inputs} inputs")
+    return Found(False, f"{inputs} inputs took {len(paths)} paths of {counts[0]} to {counts[-1]} instructions")
 
 
 def _alignment(target: EmulatedPolicy, policy: Policy) -> tuple[bool, str]:
@@ -241,7 +288,12 @@ def _time(measured: Timing) -> Line:
     detail = (
         f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper), at most {TIME_BUDGET:.0f} allowed"
     )
-    return Line("time", upper <= TIME_BUDGET, detail)
+    return Line("time", upper <= TIME_BUDGET, detail, f"{upper:.0f} us")
+
+
+def _stack(sizes: Sizes) -> Line:
+    detail = f"{sizes.stack} of {STACK_BUDGET} bytes in one step"
+    return Line("stack", sizes.stack <= STACK_BUDGET, detail, f"{sizes.stack} bytes")
 
 
 def _sizes(target: EmulatedPolicy, policy: Policy) -> Sizes:
