@@ -18,7 +18,7 @@ from fledge_sim.policy import Policy
 from fledge_export import emit_integer, golden
 from fledge_export.c_text import fill, float_literal, rows
 from fledge_export.emit_integer import golden_arrays
-from fledge_export.layout import Layout, layers, normaliser, pack, padded
+from fledge_export.layout import Layout, first_layer_ranges, layers, normaliser, pack, padded
 from fledge_export.quantized import is_quantised
 
 ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1, "duty": 2}
@@ -40,7 +40,7 @@ class EmittedC:
 
 def emit(policy: Policy) -> EmittedC:
     """Header and source. Raises FledgeError for weights whose sums could overflow, or a name C cannot quote."""
-    header = _header(policy.contract, _describe(policy))
+    header = _header(policy)
     if is_quantised(policy):
         return EmittedC(header, emit_integer.source(policy, _describe(policy)))
     _check_headroom(policy)
@@ -59,7 +59,7 @@ def emit(policy: Policy) -> EmittedC:
         step=_mlp_step(policy, layout) if kind == "mlp" else _gru_step(policy, layout),
         goldens=golden_arrays(golden.make(policy)),
         checks=fill("checks.c"),
-        self_test=fill(f"{kind}_self_test.c"),
+        self_test=fill("reuse_self_test.c" if reuses_history(policy) else f"{kind}_self_test.c"),
     )
     return EmittedC(header, source)
 
@@ -69,13 +69,16 @@ def weights_crc32(layout: Layout) -> int:
     return zlib.crc32(layout.values.astype("<f4").tobytes())
 
 
-def _header(contract: Contract, network: str) -> str:
+def _header(policy: Policy) -> str:
+    contract = policy.contract
     if not re.fullmatch(r"[A-Za-z0-9_. +-]+", contract.robot):
         raise EmitError(f"robot name {contract.robot!r} cannot be quoted in C; use letters, digits and '_. +-'")
     envelope = contract.envelope
     return fill(
         "policy.h",
-        network=network,
+        network=_describe(policy),
+        has_reuse=int(reuses_history(policy)),
+        reuse=fill("reuse.h", reuse_size=padded(contract.network.hidden[0])) if reuses_history(policy) else "",
         input_size=contract.observation_size,
         state_size=contract.recurrent_size,
         history_length=contract.history_length,
@@ -107,22 +110,53 @@ def _offsets(contract: Contract) -> str:
 
 
 def _mlp_step(policy: Policy, layout: Layout) -> str:
-    hidden = policy.contract.network.hidden
-    inputs = policy.contract.observation_size
-    lines = []
-    for index, outputs in enumerate(hidden):
-        source, target = ("layer_a", "layer_b") if index % 2 == 0 else ("layer_b", "layer_a")
-        width = inputs if index == 0 else hidden[index - 1]
-        start = layout.offsets[f"dense{index}"]
-        lines.append(f"dense(policy_weights + {start}, {source}, {width}, {target}, {padded(outputs)});")
-        lines.append(f"{policy.contract.network.activation}_each({target}, {outputs});")
-    last = "layer_a" if len(hidden) % 2 == 0 else "layer_b"
-    lines.append(
-        f"dense(policy_weights + {layout.offsets['output']}, {last}, {hidden[-1]}, output, POLICY_OUTPUT_SIZE);"
+    network, offsets = policy.contract.network, layout.offsets
+    ranges = first_layer_ranges(policy.contract)
+    numbers = {"offset_dense0": offsets["dense0"], "outputs_dense0": padded(network.hidden[0])}
+    text = fill(
+        "mlp_step.c",
+        scratch=max(policy.contract.observation_size, *(padded(outputs) for outputs in network.hidden)),
+        layers=_later_layers(policy, layout),
+        squash=f"{network.squash}_each",
+        normalise=_normalise(ranges),
+        **numbers,
     )
-    scratch = max(inputs, *(padded(outputs) for outputs in hidden))
-    body = "\n".join("    " + line for line in lines)
-    return fill("mlp_step.c", scratch=scratch, layers=body, squash=f"{policy.contract.network.squash}_each")
+    if not reuses_history(policy):
+        return text
+    start, size = ranges[0]
+    newest = [(start + size - 4, 4), *ranges[1:]]
+    return text + fill("reuse.c", normalise_rest=_normalise(newest), offset_dense0=offsets["dense0"])
+
+
+def _later_layers(policy: Policy, layout: Layout) -> str:
+    """From the sums of the first layer in layer_b to the sums of the output."""
+    network = policy.contract.network
+    source, target = "layer_b", "layer_a"
+    lines = [f"{network.activation}_each({source}, {network.hidden[0]});"]
+    for index, outputs in enumerate(network.hidden[1:], 1):
+        start, width = layout.offsets[f"dense{index}"], network.hidden[index - 1]
+        lines.append(f"dense(policy_weights + {start}, {source}, {width}, {target}, {padded(outputs)});")
+        lines.append(f"{network.activation}_each({target}, {outputs});")
+        source, target = target, source
+    start = layout.offsets["output"]
+    lines.append(f"dense(policy_weights + {start}, {source}, {network.hidden[-1]}, output, POLICY_OUTPUT_SIZE);")
+    return "\n".join("    " + line for line in lines)
+
+
+def _normalise(ranges: list[tuple[int, int]]) -> str:
+    """Runs of inputs one after the other into layer_a."""
+    places = [sum(size for _, size in ranges[:index]) for index in range(len(ranges))]
+    lines = [
+        f"    normalise(input, {start}, {size}, layer_a + {place});"
+        for (start, size), place in zip(ranges, places, strict=True)
+    ]
+    return "\n".join(lines).replace("layer_a + 0)", "layer_a)")
+
+
+def reuses_history(policy: Policy) -> bool:
+    """Whether policy_step_reuse exists: float32, a first layer of its own, and past actions that stay."""
+    contract = policy.contract
+    return contract.network.kind == "mlp" and contract.history_length >= 2 and not is_quantised(policy)
 
 
 def _gru_step(policy: Policy, layout: Layout) -> str:

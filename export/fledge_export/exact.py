@@ -10,7 +10,7 @@ import numpy as np
 from fledge_sim.contract import NetworkShape
 from fledge_sim.policy import Float32, Policy
 
-from fledge_export.layout import layers, normaliser
+from fledge_export.layout import first_layer_order, layers, normaliser
 
 TANH_LIMIT = np.float32(7.6)
 _NUMERATOR = [
@@ -35,8 +35,11 @@ def step(policy: Policy, observation: Float32, state: Float32) -> tuple[Float32,
         candidate = tanh(_dense(*maps["candidate_input"], x) + reset * from_hidden)
         state = x = (np.float32(1) - update) * candidate + update * hidden
     else:
+        order = first_layer_order(policy.contract)
+        x = x[:, order]
         for index in range(len(policy.contract.network.hidden)):
-            x = activate(policy.contract.network, _dense(*maps[f"dense{index}"], x))
+            weight, bias = maps[f"dense{index}"]
+            x = activate(policy.contract.network, _dense(weight[:, order] if index == 0 else weight, bias, x))
     total = _dense(*maps["output"], x)
     return tanh(total) if policy.contract.network.squash == "tanh" else _clamp(total, np.float32(1)), state
 
@@ -71,7 +74,7 @@ def _horner(coefficients: list[float], x: Float32) -> Float32:
 
 
 def _dense(weight: Float32, bias: Float32, x: Float32) -> Float32:
-    """W x + b: bias first, inputs ascending, each product and each sum rounded."""
+    """W x + b: bias first, then the inputs one by one, each product and each sum rounded."""
     total = np.broadcast_to(bias, (len(x), len(bias))).astype(np.float32)
     for index in range(weight.shape[1]):
         total = total + x[:, index : index + 1] * weight[:, index]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from fledge_sim.contract import Contract, NetworkShape
 from fledge_sim.policy import Float32, Policy
+from numpy.typing import NDArray
 
 PARTS = ("weight", "bias")
 WIDE, NARROW = 16, 4
@@ -39,6 +40,26 @@ def clip_and_scale(contract: Contract) -> tuple[Float32, Float32]:
     clip = np.concatenate([np.full(term.size, term.clip, np.float32) for term in terms])
     scale = np.concatenate([np.full(term.size, term.scale, np.float32) for term in terms])
     return clip, scale
+
+
+def first_layer_ranges(contract: Contract) -> list[tuple[int, int]]:
+    """Start and size of runs of inputs, in the order in which a first layer sums them: past actions, then the rest.
+
+    Past actions change least from call to call: first in every sum, what they add up to can be kept.
+    """
+    total, sizes = contract.observation_size, [term.size for term in contract.observation]
+    names = [term.name for term in contract.observation]
+    if contract.network.kind == "gru" or "action_history" not in names:
+        return [(0, total)]
+    position = names.index("action_history")
+    start, size = sum(sizes[:position]), sizes[position]
+    ranges = [(start, size), (0, start), (start + size, total - start - size)]
+    return [(first, count) for first, count in ranges if count]
+
+
+def first_layer_order(contract: Contract) -> NDArray[np.intp]:
+    """Indices of the inputs in that order."""
+    return np.concatenate([np.arange(start, start + size) for start, size in first_layer_ranges(contract)])
 
 
 def layers(policy: Policy) -> dict[str, tuple[Float32, Float32]]:
@@ -84,9 +105,10 @@ def pack(policy: Policy) -> Layout:
     """Every constant in the order in which the C file reads it."""
     parts: list[Float32] = list(normaliser(policy))
     offsets: dict[str, int] = {}
+    order = first_layer_order(policy.contract)
     for name, (weight, bias) in layers(policy).items():
         offsets[name] = sum(part.size for part in parts)
-        parts.append(_pack_dense(weight, bias))
+        parts.append(_pack_dense(weight[:, order] if name == "dense0" else weight, bias))
     return Layout(np.concatenate(parts).astype(np.float32), offsets)
 
 

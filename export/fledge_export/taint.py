@@ -117,7 +117,7 @@ def prove(
     elf: Path,
     execution: Execution,
     outputs: Sequence[str] = (),
-    public: Sequence[str] = (),
+    public: Sequence[str | tuple[str, int]] = (),
     public_registers: Sequence[str] = (),
 ) -> Independence:
     """Follow data through `execution` of a function of `elf`.
@@ -126,7 +126,7 @@ def prove(
         elf: image that ran.
         execution: of one call, for any input.
         outputs: variables that must hold data at the end: a proof about a function that computes nothing is worthless.
-        public: variables that are no data: what they hold may decide what happens (a phase, a pointer).
+        public: variables that are no data, or so many first bytes of one: they may decide what happens (a phase).
         public_registers: arguments that are no data (addresses).
     Raises:
         TaintError: an output holds no data, or the execution does not fit the image.
@@ -134,8 +134,9 @@ def prove(
     """
     loaded = image.load(elf)
     run = _Run(loaded, Secret(((RAM, RAM_SIZE), (CCM, CCM_SIZE)), REGISTERS - set(public_registers)))
-    for name in (*public, *outputs):
-        run.memory.clear(loaded.symbol(name).address, loaded.symbol(name).size)
+    for each in (*public, *outputs):
+        name, size = each if isinstance(each, tuple) else (each, loaded.symbol(each).size)
+        run.memory.clear(loaded.symbol(name).address, size)
     run.follow(execution)
     for name in outputs:
         if not run.memory.any(loaded.symbol(name).address, loaded.symbol(name).size):

@@ -10,6 +10,9 @@ void executor_reset(struct executor *executor) {
     for (int i = 0; i < EXECUTOR_STATES; i++) executor->state[i] = executor->state_temporary[i] = 0.0f;
     for (int i = 0; i < EXECUTOR_HISTORY; i++) executor->history[i] = POLICY_ACTION_HOVER;
     for (int i = 0; i < 4; i++) executor->action[i] = POLICY_ACTION_HOVER;
+#if POLICY_HISTORY_REUSE
+    policy_reuse_reset(&executor->reuse);
+#endif
 }
 
 uint32_t executor_due(const struct executor *executor, uint32_t since_takeover_ms) {
@@ -24,8 +27,17 @@ static void append_history(const struct executor *executor, float observation[PO
 #endif
 }
 
+static void infer(struct executor *executor, const float observation[POLICY_INPUT_SIZE], uint32_t is_native) {
+#if POLICY_HISTORY_REUSE
+    policy_step_reuse(observation, &executor->reuse, is_native, executor->action);
+#else
+    policy_step(observation, executor->state, is_native ? executor->state : executor->state_temporary,
+                executor->action);
+#endif
+}
+
 static void run_native(struct executor *executor, const float observation[POLICY_INPUT_SIZE]) {
-    policy_step(observation, executor->state, executor->state, executor->action);
+    infer(executor, observation, 1u);
     for (int i = 0; i < EXECUTOR_HISTORY - 4; i++) executor->history[i] = executor->history[i + 4];
     for (int i = 0; i < 4; i++) newest(executor)[i] = executor->action[i];
     executor->window_actions = 1;
@@ -34,7 +46,7 @@ static void run_native(struct executor *executor, const float observation[POLICY
 
 /* mean_k = mean_{k-1} + (a_k - mean_{k-1})/k */
 static void run_intermediate(struct executor *executor, const float observation[POLICY_INPUT_SIZE]) {
-    policy_step(observation, executor->state, executor->state_temporary, executor->action);
+    infer(executor, observation, 0u);
     executor->window_actions++;
     const float share = 1.0f / (float)executor->window_actions;
     for (int i = 0; i < 4; i++) newest(executor)[i] += (executor->action[i] - newest(executor)[i]) * share;

@@ -30,6 +30,9 @@ struct executor {
     float state_temporary[EXECUTOR_STATES];
     float history[EXECUTOR_HISTORY]; /* oldest first; at least the newest slot exists */
     float action[4];                 /* of the last inference */
+#if POLICY_HISTORY_REUSE
+    struct policy_reuse reuse; /* what the older past actions add to the first layer */
+#endif
 };
 
 /* Take-over: state zero, every past action hover. */

@@ -39,7 +39,7 @@ def fixed_policy(kind: str) -> Policy:
     terms = (
         ObservationTerm("position_error", 3, "m", "heading", clip=1.5, scale=2.0, noise=0.0),
         ObservationTerm("angular_velocity", 3, "rad/s", "body", clip=30.0, scale=0.1, noise=0.0),
-        ObservationTerm("action_history", 4, "1", "actuator", clip=1.0, scale=0.5, noise=0.0),
+        ObservationTerm("action_history", 12, "1", "actuator", clip=1.0, scale=0.5, noise=0.0),
     )
     contract = Contract(
         robot="crazyflie",

@@ -16,6 +16,21 @@ __attribute__((noinline, used)) void mailbox_step(void) {
     policy_step(policy_in, policy_state, policy_state, policy_out);
 }
 
+#if POLICY_HISTORY_REUSE
+struct policy_reuse policy_reuse;
+uint32_t policy_is_native;
+
+void mailbox_reuse(void);
+void mailbox_reset(void);
+
+/* As mailbox_step, with the sums of past actions kept. */
+__attribute__((noinline, used)) void mailbox_reuse(void) {
+    policy_step_reuse(policy_in, &policy_reuse, policy_is_native, policy_out);
+}
+
+__attribute__((noinline, used)) void mailbox_reset(void) { policy_reuse_reset(&policy_reuse); }
+#endif
+
 /* What a call costs by itself. */
 __attribute__((noinline, used)) void nothing(void) { __asm volatile("" ::: "memory"); }
 
@@ -26,6 +41,10 @@ int main(void) {
     ready();
     for (;;) {
         mailbox_step();
+#if POLICY_HISTORY_REUSE
+        mailbox_reset();
+        mailbox_reuse();
+#endif
         nothing();
         policy_out[0] = (float)policy_self_test();
     }
