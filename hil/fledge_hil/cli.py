@@ -25,6 +25,10 @@ VERBS: Mapping[str, str] = {
 }
 
 
+CLOSED_PIPE = 141
+"""Exit code of a program that a closed pipe ends: 128 + SIGPIPE."""
+
+
 def overview() -> str:
     """What `fledge --help` prints."""
     width = max(map(len, VERBS))
@@ -78,7 +82,13 @@ def _parse(module: ModuleType, arguments: Sequence[str], prog: str) -> Any:
 def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # networks this small lose time to a second thread
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would complain at exit
+        code = CLOSED_PIPE
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from fledge_hil import cli
+from fledge_hil.cli import CLOSED_PIPE
 from fledge_hil.verbs import train
 from fledge_sim import policy as policy_file
 from fledge_sim.policy import Policy
@@ -94,3 +97,13 @@ def test_preset_and_actor_set_the_defaults() -> None:
 
 def test_flags_win_over_the_preset() -> None:
     assert train.parse(["--preset", "fast", "--iterations", "7"], "fledge train").config.iterations == 7
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -c 'from fledge_hil.cli import main; main()' train --help"
+    shell = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -n 1"], capture_output=True, text=True, check=False
+    )
+    assert shell.stdout.startswith("usage: fledge train")
+    assert not shell.stderr
+    assert shell.returncode in (0, CLOSED_PIPE)  # 0 if everything fitted the pipe
