@@ -159,7 +159,7 @@ def _on_grid(
     """Integers and row scales of one map whose sums are sure to fit."""
     row_scale = np.asarray(row_scales(weight, unit, amplitude, grid)).astype(np.float32)
     for _ in range(8):
-        found = _compensated(weight * unit, row_scale.astype(np.float64), moment, grid)
+        found = compensated(weight * unit, row_scale.astype(np.float64), moment, grid)
         excess = largest_sum(found, amplitude) / (ACCUMULATOR - 1)
         if (excess <= 1).all():
             return found, row_scale
@@ -167,7 +167,7 @@ def _on_grid(
     raise QuantizationError(f"layer {name}: no scale keeps its sums within 32 bits; export as c-float32")
 
 
-def _compensated(folded: Float64, row_scale: Float64, moment: Float64, grid: Grid) -> Int64:
+def compensated(folded: Float64, row_scale: Float64, moment: Float64, grid: Grid) -> Int64:
     """Integers, column by column, the most important first; each error is made up for by the columns still free."""
     inputs = len(moment)
     damped = moment + (DAMPING * np.trace(moment) / inputs + 1e-12) * np.eye(inputs)
