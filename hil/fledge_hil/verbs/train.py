@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from fledge_sim import policy as policy_file
+from fledge_sim import randomize
 from fledge_sim import robot as robots
+from fledge_sim.randomize import Randomization
 from fledge_train import config, runs, shac
 
 from fledge_hil import screen
 
 PRESETS: Mapping[str, Callable[..., config.TrainConfig]] = {"robust": config.robust, "fast": config.fast}
+SPREADS: Mapping[str, Callable[[], Randomization]] = {
+    "around": Randomization,
+    "none": randomize.none,
+    "paper": randomize.paper,
+    "published": randomize.any_published_crazyflie,
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,9 @@ class Options:
     """robust: about 2 s on one core. fast: about 0.3 s, less precise. Sets the defaults of what follows."""
     actor: Literal["gru", "mlp"] = "gru"
     """gru: recurrent, 16 units. mlp: dense layers over the observation and past actions."""
+    spread: Literal["around", "none", "paper", "published"] = "around"
+    """around: robots like the nominal one. none: exactly it. paper: it, pushed. published: any published Crazyflie.
+    Sets the defaults of --randomization.*"""
     name: str | None = None
     """Of the run; default: ROBOT-ACTOR-SEED."""
     directory: Path = Path("runs")
@@ -41,10 +52,12 @@ class Options:
 
 
 def parse(arguments: Sequence[str], prog: str) -> Options:
-    """Options with the defaults of the preset and actor that the arguments name."""
+    """Options with the defaults of the preset, actor and spread that the arguments name."""
     preset, actor = _peek(arguments, "--preset", "robust"), _peek(arguments, "--actor", "gru")
-    known = preset in PRESETS and actor in ("gru", "mlp")
-    default = Options(config=PRESETS[preset](actor=actor)) if known else Options()
+    spread = _peek(arguments, "--spread", "around")
+    default = Options()
+    if preset in PRESETS and actor in ("gru", "mlp") and spread in SPREADS:
+        default = Options(config=replace(PRESETS[preset](actor=actor), randomization=SPREADS[spread]()))
     return tyro.cli(Options, args=arguments, prog=prog, description=__doc__, default=default)
 
 
