@@ -6,16 +6,25 @@ and multiplication wrap to the same bits. Only the right shift has to be told no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from fledge_sim import counter_random
+from fledge_sim.errors import FledgeError
 
 
-def identities(seed: int, n: int, device: torch.device) -> Tensor:
-    """a and b of worlds 0..n-1, (2, n) int32."""
-    pair = counter_random.identities(seed, np.arange(n, dtype=np.uint32))
+def identities(seed: int | Sequence[int], n: int, first_world: int, device: torch.device) -> Tensor:
+    """a and b of `n` worlds from first_world on, or of world 0 with each of n seeds, (2, n) int32."""
+    if isinstance(seed, int | np.integer):
+        pair = counter_random.identities(int(seed), np.arange(first_world, first_world + n, dtype=np.uint32))
+    elif len(seed) != n:
+        raise FledgeError(f"there are {len(seed)} seeds for {n} worlds; give one number, or one per world")
+    else:
+        alone = [counter_random.identities(int(each), np.zeros(1, np.uint32)) for each in seed]
+        pair = np.concatenate(alone, axis=1)
     return torch.from_numpy(pair.view(np.int32)).to(device)
 
 

@@ -80,7 +80,7 @@ def step_rows(state: Tensor, setpoint: Tensor, parameters: Sequence[Tensor], dt:
 
 def electrical_power(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Tensor:
     """Of all four drives, (n,) [W] (eq. 10); rotor_speed four rows (n,) [rad/s], parameters 51 rows."""
-    return parameters[Parameter.DRIVE_POWER] * _dot(_thrust(rotor_speed, parameters), rotor_speed)
+    return parameters[int(Parameter.DRIVE_POWER)] * _dot(_thrust(rotor_speed, parameters), rotor_speed)
 
 
 def loaded_voltage(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Tensor:
@@ -89,8 +89,11 @@ def loaded_voltage(rotor_speed: Vector, parameters: Sequence[Tensor]) -> Tensor:
 
 
 def _sagged(thrust_speed: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    open_circuit, power = parameters[Parameter.BATTERY_VOLTAGE], parameters[Parameter.DRIVE_POWER] * thrust_speed
-    return open_circuit - parameters[Parameter.BATTERY_RESISTANCE] * power / open_circuit
+    open_circuit, power = (
+        parameters[int(Parameter.BATTERY_VOLTAGE)],
+        parameters[int(Parameter.DRIVE_POWER)] * thrust_speed,
+    )
+    return open_circuit - parameters[int(Parameter.BATTERY_RESISTANCE)] * power / open_circuit
 
 
 @cache
