@@ -14,7 +14,7 @@ from fledge_sim.robot import Robot
 from fledge_sim.rows import Float32
 from numpy.typing import NDArray
 
-from fledge_train.flights import DT, Scenario, fly
+from fledge_train.flights import DT, Dynamics, Scenario, fly, native_dynamics
 
 WARM_UP = 2.0
 """[s], over which the figure-eight gathers speed before it is measured."""
@@ -84,6 +84,8 @@ class Conditions:
     """Inferences per native step."""
     seed: int = 1
     """Of the episodes."""
+    dynamics: Dynamics = native_dynamics
+    """What moves the body."""
 
 
 def hover(policy: Policy, robot: Robot, conditions: Conditions, episodes: int = 1000) -> Hover:
@@ -92,7 +94,7 @@ def hover(policy: Policy, robot: Robot, conditions: Conditions, episodes: int = 
         robot,
         conditions,
         state=tasks.sample_initial_states(robot, tasks.paper_initial_state(), episodes, conditions.seed),
-        target=_target(tasks.hovering(episodes), lambda time: time),
+        target=hover_target(episodes),
         duration=5.0,
     )
     flight = fly(policy, robot, scenario, conditions.seed)
@@ -110,13 +112,11 @@ def track_figure_eight(
     policy: Policy, robot: Robot, period: float, conditions: Conditions, episodes: int = 48
 ) -> Tracking:
     """Figure-eight of `period` [s] from hover at its centre; the first 2 s gather speed and are not measured."""
-    ones = np.ones(episodes)
-    eight = tasks.figure_eight(period * ones, ones, np.pi / 2 * ones)
     scenario = _scenario(
         robot,
         conditions,
         state=kernel.hover_state(robot, episodes),
-        target=_target(eight, _gathering_speed),
+        target=figure_eight_target(period, episodes),
         duration=WARM_UP + period,
     )
     flight = fly(policy, robot, scenario, conditions.seed)
@@ -131,6 +131,17 @@ def track_figure_eight(
     )
 
 
+def hover_target(episodes: int) -> Callable[[float], sensors.Target]:
+    """Stands still at the origin."""
+    return _target(tasks.hovering(episodes), lambda time: time)
+
+
+def figure_eight_target(period: float, episodes: int) -> Callable[[float], sensors.Target]:
+    """Half width 1 m; starts at the centre and gathers speed over the warm-up."""
+    ones = np.ones(episodes)
+    return _target(tasks.figure_eight(period * ones, ones, np.pi / 2 * ones), _gathering_speed)
+
+
 def _scenario(
     robot: Robot, conditions: Conditions, state: Float32, target: Callable[[float], sensors.Target], duration: float
 ) -> Scenario:
@@ -141,6 +152,7 @@ def _scenario(
         duration=duration,
         delay=conditions.delay,
         calls=conditions.calls,
+        dynamics=conditions.dynamics,
     )
 
 

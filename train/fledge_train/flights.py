@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from fledge_sim import kernel, sensors
@@ -24,6 +25,15 @@ ROWS = 256
 """Episodes per call of the network: products this small stay on one thread, where BLAS is several times faster."""
 LIMIT = 0.6
 """[m], any axis: an episode that leaves it has crashed."""
+
+
+Dynamics = Callable[[Float32, Float32, Float32, float], Float32]
+"""The body: state (17, n), set-points (4, n), parameters (51, n), duration [s] -> next state."""
+
+
+def native_dynamics(state: Float32, setpoint: Float32, parameters: Float32, duration: float) -> Float32:
+    """The native kernel with drag."""
+    return kernel.step(state, setpoint, parameters, duration, physics=PHYSICS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Scenario:
     """Factor on the contract's sensor noise."""
     calls: int = 1
     """Inferences per native step; 5 is how the firmware flies (500 Hz)."""
+    dynamics: Dynamics = native_dynamics
+    """Or another engine's (fledge_sim.crosscheck)."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +70,20 @@ class Flight:
     """(n,), never left the limit."""
 
 
+Step = Callable[[Float32, Float32], tuple[NDArray[np.floating], NDArray[np.floating]]]
+"""A network: observation (n, I) in contract units, state (n, S) -> action (n, 4), next state (n, S)."""
+
+
 class Executor:
     """Runs the network as the firmware does: native calls advance memory, calls between them see a temporary copy.
 
     Past actions shift on native calls; the newest is the mean over the calls since.
     """
 
-    def __init__(self, policy: Policy, n: int) -> None:
+    def __init__(self, policy: Policy, n: int, step: Step | None = None) -> None:
+        """`step` computes the network instead of the policy's float reference: another format's specification."""
         contract = policy.contract
-        self._policy = policy
+        self._step = step or partial(forward, policy)
         self._memory = np.zeros((n, contract.recurrent_size), np.float32)
         self._actions = 0
         self.history = np.full((n, 4 * contract.history_length), contract.action.hover, np.float32)
@@ -89,19 +106,27 @@ class Executor:
 
     def _forward(self, observation: Float32) -> tuple[Float32, Float32]:
         parts = [
-            forward(self._policy, observation[first : first + ROWS], self._memory[first : first + ROWS])
+            self._step(observation[first : first + ROWS], self._memory[first : first + ROWS])
             for first in range(0, len(observation), ROWS)
         ]
         action, memory = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
         return action, memory
 
 
-def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0) -> Flight:
-    """Run every episode to its end; an episode that crashes is held at its first state and no longer counts."""
+def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0, step: Step | None = None) -> Flight:
+    """Run every episode to its end; an episode that crashes is held at its first state and no longer counts.
+
+    Args:
+        policy: what flies.
+        robot: the body.
+        scenario: everything else.
+        seed: of the sensor noise.
+        step: computes the network in the policy's place.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
     state, n = scenario.state.copy(), scenario.state.shape[1]
     deviation = np.float32(scenario.noise_scale) * sensors.noise_deviation(policy.contract)
-    executor = Executor(policy, n)
+    executor = Executor(policy, n, step)
     period = DT / scenario.calls
     whole, part = divmod(scenario.delay / period, 1.0)
     commands = [np.full((n, 4), policy.contract.action.hover, np.float32)] * (int(whole) + 1)
@@ -114,7 +139,7 @@ def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0) -> Flig
         native = tick % scenario.calls == 0
         commands.append(executor.native(seen) if native else executor.intermediate(seen))
         commands = commands[-int(whole) - 2 :]
-        state = _advance(robot, state, scenario.parameters, (commands[0], part * period), (commands[1], period))
+        state = _advance(robot, state, scenario, (commands[0], part * period), (commands[1], period))
         error = state[State.POSITION : State.POSITION + 3] - scenario.target((tick + 1) * period).position_world
         alive &= (np.abs(error) <= LIMIT).all(axis=0)
         state[:, ~alive] = scenario.state[:, ~alive]
@@ -124,12 +149,12 @@ def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0) -> Flig
     return Flight(np.array(distances), np.array(actions), alive)
 
 
-def _advance(robot: Robot, state: Float32, parameters: Float32, *commands: tuple[Float32, float]) -> Float32:
+def _advance(robot: Robot, state: Float32, scenario: Scenario, *commands: tuple[Float32, float]) -> Float32:
     """Each command, an action (n, 4), acts until its time [s] within the step."""
     now = 0.0
     for action, until in commands:
         if until - now > 1e-9:
             setpoint = kernel.setpoint_from_action(robot, action.T)
-            state = kernel.step(state, setpoint, parameters, until - now, physics=PHYSICS)
+            state = scenario.dynamics(state, setpoint, scenario.parameters, until - now)
             now = until
     return state
