@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,14 @@ from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
 from fledge_export.parity_torch import torch_engine
 from fledge_export.quantized import is_quantised
+from fledge_export.specification import stepper
 from fledge_export.timing import Timing
 from fledge_sim.policy import Float32, Policy
 
 from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
+from fledge_hil.ticks import differing_ticks, reuses_history, stack_used, time_ticks
 
 TIME_BUDGET = 500.0
 """[us], half of the firmware's 1 kHz tick, for the upper bound."""
@@ -101,6 +103,8 @@ class CheckReport:
     """Lower, nominal, upper: modelled, not measured on silicon."""
     microseconds: tuple[float, float, float]
     """The same at 168 MHz."""
+    ticks: tuple[tuple[float, float, float], ...]
+    """Where sums of past actions are kept: take-over, the native period after it, one in steady flight [us]."""
     sizes: Sizes
     lines: tuple[Line, ...]
 
@@ -123,17 +127,19 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     target = EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy)
     host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
     measured = _measure(target, policy)
+    reusing = time_ticks(target) if reuses_history(target) else ()
     sizes = _sizes(target, policy)
     lines = (
         *_parity(policy, host, target, reference),
         *_second_opinion(policy, directory),
+        *([_guarded("history reuse", partial(_history_reuse, target, policy, reusing))] if reusing else []),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
         _guarded("input independence", partial(input_independence, target)),
         _guarded("one path", partial(_one_path, target, policy)),
         _guarded("alignment", partial(_alignment, target, policy)),
         _lint(target.mcu.image.path),
-        _time(measured),
+        _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper)),
         _stack(sizes),
     )
     cycles = measured.cycles
@@ -147,6 +153,7 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
         instructions=measured.instructions,
         cycles=(cycles.lower, cycles.nominal, cycles.upper),
         microseconds=measured.microseconds,
+        ticks=tuple(timing.microseconds for timing in reusing),
         sizes=sizes,
         lines=lines,
     )
@@ -219,6 +226,18 @@ def _agreement(policy: Policy, name: str, engine: parity.Engine) -> Found:
     bits = f"every bit as the {policy.contract.quantisation} specification, " if exact else ""
     detail = "; ".join(failures) or f"{bits}at most {difference} from float64 over {steps} steps"
     return Found(not failures, detail, "every bit" if exact else f"max {difference}")
+
+
+def _history_reuse(target: EmulatedPolicy, policy: Policy, reusing: Sequence[Timing]) -> Found:
+    """In flight past actions are not summed anew in every inference: the same bits, in how much less time."""
+    different, count = differing_ticks(target, stepper(policy), windows=6)
+    steady = reusing[-(policy.contract.inference_rate // policy.contract.native_rate) :]
+    worst = max(timing.microseconds[2] for timing in steady)
+    detail = (
+        f"{different} of {count} inferences differ from a whole evaluation; worst of steady flight {worst:.0f} us, "
+        f"right after take-over {reusing[0].microseconds[2]:.0f} us"
+    )
+    return Found(different == 0, detail, f"{worst:.0f} us")
 
 
 def _self_test(host: HostPolicy, target: EmulatedPolicy) -> tuple[bool, str]:
@@ -302,5 +321,5 @@ def _sizes(target: EmulatedPolicy, policy: Policy) -> Sizes:
         code=sections[".text"],
         constants=sections[".rodata"],
         ram=sections.get(".data", 0) + sections.get(".bss", 0),
-        stack=target.stack_used(*next(_inputs(policy))),
+        stack=max(target.stack_used(*next(_inputs(policy))), stack_used(target) if reuses_history(target) else 0),
     )

@@ -26,6 +26,7 @@ WORDS = {
     "parity: host C": "C on this machine",
     "parity: emulated Cortex-M4F": "C on the emulated Cortex-M4F",
     "parity: arm-none-eabi-gcc": "the same, compiled by gcc",
+    "history reuse": "past actions kept, steady flight",
     "flipped bit": "flipped weight bits",
     "input independence": "time independent of inputs",
     "one path": "edge inputs, one path",

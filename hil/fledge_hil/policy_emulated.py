@@ -21,6 +21,7 @@ class EmulatedPolicy:
     def __init__(self, elf: Path, policy: Policy) -> None:
         """Boot the image. `policy` only says how long input and state are. Raises ImageError or McuFault."""
         self.mcu = Mcu(elf)
+        self.contract = policy.contract
         self._inputs, self._states = policy.contract.observation_size, policy.contract.recurrent_size
 
     def step(self, observation: Float32, state: Float32) -> tuple[Float32, Float32]:

@@ -1,4 +1,4 @@
-"""Time of each inference over a few native steps, where the policy keeps what its past actions add up to."""
+"""Inferences as the firmware asks for them, one after the other, where the policy keeps sums of its past actions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_export import taint, timing
+from fledge_export.parity_inputs import EDGES
+from fledge_export.specification import Step
 from fledge_export.taint import Independence
 from fledge_export.timing import Timing
-from fledge_sim.contract import Contract
 from fledge_sim.policy import Float32
 
 from fledge_hil.policy_emulated import EmulatedPolicy
 
 REUSE, RESET, COUNTERS = "mailbox_reuse", "mailbox_reset", 12
 """Functions of the mailbox; bytes of `struct policy_reuse` that are no data but say what is done next."""
+EDGE_EVERY = 7
+"""One input in so many holds zeros, denormals, infinities and NaN."""
 
 
 @dataclass(frozen=True)
@@ -24,60 +27,75 @@ class Tick:
     """One inference."""
 
     since_native: int
-    """Inferences since the last native step: 0 is the first one with a new history; the last of a window is native."""
-    timing: Timing
+    """Inferences since the last native step: 0 sees a new history; the last one before the next is native itself."""
+    is_native: bool
+    observation: Float32
+    """(I,)"""
 
 
 def reuses_history(target: EmulatedPolicy) -> bool:
-    """Whether this image can keep sums from call to call."""
+    """Whether this image keeps sums from call to call."""
     return REUSE in target.mcu.image.symbols
 
 
-def run(target: EmulatedPolicy, contract: Contract, windows: int, seed: int = 0) -> Iterator[tuple[int, bool, Float32]]:
-    """Set up one inference after the other, as the firmware's executor does, from take-over on.
+def run(target: EmulatedPolicy, windows: int, seed: int = 0) -> Iterator[Tick]:
+    """Inferences from take-over on, which is native, through so many native periods.
 
-    Yields (inferences since the native step, is it native itself, the input) when the mailbox is filled; the caller
-    runs it. The first one is native.
+    Each is yielded when the mailbox is filled; the caller runs REUSE. The history moves as in the firmware's executor.
     """
-    generator = np.random.default_rng(seed)
+    contract, generator = target.contract, np.random.default_rng(seed)
     ticks = contract.inference_rate // contract.native_rate
-    start = sum(
-        term.size for term in contract.observation[: [t.name for t in contract.observation].index("action_history")]
-    )
+    names = [term.name for term in contract.observation]
+    start = sum(term.size for term in contract.observation[: names.index("action_history")])
     history = np.full(4 * contract.history_length, contract.action.hover, np.float32)
     target.mcu.call(RESET)
     for index in range(windows * ticks + 1):
-        phase = (index - 1) % ticks
-        row = generator.normal(size=contract.observation_size).astype(np.float32)
+        since_native = (index - 1) % ticks
+        row = generator.normal(0, 2, contract.observation_size).astype(np.float32)
+        if index % EDGE_EVERY == EDGE_EVERY - 1:
+            row = np.resize(np.array(EDGES, np.float32), row.size)
         row[start : start + history.size] = history
-        is_native = phase == ticks - 1
+        tick = Tick(since_native, since_native == ticks - 1, row)
         target.mcu.write_floats("policy_in", row)
-        target.mcu.write("policy_is_native", struct.pack("<I", is_native))
-        yield phase, is_native, row
+        target.mcu.write("policy_is_native", struct.pack("<I", tick.is_native))
+        yield tick
         action = target.mcu.read_floats("policy_out")
-        if is_native:
+        if tick.is_native:
             history = np.concatenate([history[4:], action])
         else:
-            history[-4:] += (action - history[-4:]) / np.float32(phase + 2)
+            history[-4:] += (action - history[-4:]) / np.float32(since_native + 2)
 
 
-def time_ticks(target: EmulatedPolicy, contract: Contract) -> tuple[Tick, ...]:
-    """Take-over, the window after it, and a window in steady flight."""
-    ticks = []
-    for phase, _, _ in run(target, contract, windows=3):
+def time_ticks(target: EmulatedPolicy) -> tuple[Timing, ...]:
+    """Take-over, the native period after it, and one in steady flight; modelled, not measured on silicon."""
+    elf, found = target.mcu.image.path, []
+    for _ in run(target, windows=3):
         trace = target.mcu.trace(REUSE)
-        ticks.append(Tick(phase, timing.model(target.mcu.image.path, trace.blocks, trace.flash_reads)))
-    window = contract.inference_rate // contract.native_rate
-    return (*ticks[: 1 + window], *ticks[-window:])
+        found.append(timing.model(elf, trace.blocks, trace.flash_reads))
+    window = target.contract.inference_rate // target.contract.native_rate
+    return (*found[: 1 + window], *found[-window:])
 
 
-def prove_ticks(target: EmulatedPolicy, contract: Contract) -> tuple[Independence, ...]:
-    """Of each inference of two windows: its time depends on the counters alone."""
-    elf = target.mcu.image.path
-    found = []
-    for _ in run(target, contract, windows=2):
-        execution = target.mcu.record(REUSE)
-        found.append(
-            taint.prove(elf, execution, ("policy_out",), public=(("policy_reuse", COUNTERS), "policy_is_native"))
-        )
+def stack_used(target: EmulatedPolicy) -> int:
+    """Deepest of one native period after take-over [bytes]."""
+    return max(target.mcu.stack_used(REUSE) for _ in run(target, windows=1))
+
+
+def prove_ticks(target: EmulatedPolicy) -> tuple[Independence, ...]:
+    """Of each inference of two native periods: its time depends on the counters alone."""
+    elf, found = target.mcu.image.path, []
+    public = (("policy_reuse", COUNTERS), "policy_is_native")
+    for _ in run(target, windows=2):
+        found.append(taint.prove(elf, target.mcu.record(REUSE), ("policy_out",), public))
     return tuple(found)
+
+
+def differing_ticks(target: EmulatedPolicy, specification: Step, windows: int) -> tuple[int, int]:
+    """Inferences whose answer has other bits than a whole evaluation, and how many there were."""
+    different = count = 0
+    for tick in run(target, windows):
+        target.mcu.call(REUSE)
+        expected = specification(tick.observation[None], np.zeros((1, 0), np.float32))[0][0]
+        different += target.mcu.read_floats("policy_out").tobytes() != expected.tobytes()
+        count += 1
+    return different, count

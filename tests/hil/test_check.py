@@ -95,7 +95,20 @@ def test_target_that_differs_from_the_host_is_caught(tmp_path: Path) -> None:
 def test_weights_of_another_policy_are_caught(tmp_path: Path) -> None:
     package.export(make_policy(ACTORS["mlp"], seed=1), tmp_path)
     report = check_source(make_policy(ACTORS["mlp"], seed=0), tmp_path)
-    assert failed(report) == {"parity: host C", "parity: emulated Cortex-M4F"}
+    assert failed(report) == {"parity: host C", "parity: emulated Cortex-M4F", "history reuse"}
+
+
+def test_sums_that_are_kept_wrongly_are_caught(tmp_path: Path) -> None:
+    report = check_altered(tmp_path, re.escape("reuse->ready = reuse->ahead;"), "reuse->ready = 4;", "mlp")
+    assert failed(report) == {"history reuse", "self-test"}
+    assert re.match(r"[1-9]\d* of 31 inferences differ", detail(report, "history reuse"))
+
+
+def test_branch_on_data_in_kept_sums_is_caught(tmp_path: Path) -> None:
+    statement = 'if (sums[0] > 1.0f) __asm__ volatile("nop");'
+    report = check_altered(tmp_path, r"(reuse->ready = OLDER;)", rf"\1\n    {statement}", "mlp")
+    assert failed(report) == {"input independence"}
+    assert "in policy_step_reuse+0x" in detail(report, "input independence")
 
 
 def test_self_test_that_finds_nothing_is_caught(tmp_path: Path) -> None:
