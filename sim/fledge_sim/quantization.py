@@ -52,7 +52,7 @@ class Grid:
 
 GRIDS: Mapping[str, Grid] = {
     # 64 inputs in [-1, 1]: at 13 bits the rounding of activations and that of weights, which share 31 bits, are alike.
-    # A gru's gates see states and observations with one scale per row: finer states would leave the weights fewer levels.
+    # A gru's gates see states and inputs with one scale per row: finer states would leave the weights fewer levels.
     "int16": Grid("int16", 32767, 13),
     "int8": Grid("int8", 127, 13),
 }
