@@ -4,9 +4,9 @@
     observation = env.reset()
     step = env.step(policy(observation))
 
-World i depends on (seed, i) only: neither on n nor on the number of threads. A step's tensors are new memory, never
-overwritten by a later step. `observation` is (n, I) stored column by column: a matrix product takes it as it is, and
-`.contiguous()` copies it.
+World i depends on (seed, i) only: neither on n nor on the number of threads. A step's tensors are never overwritten by
+a later step while they, or anything that shares their memory, are in use. `observation` is (n, I) stored column by
+column: a matrix product takes it as it is, and `.contiguous()` copies it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fledge_sim import counter_random, environment_native, environment_rows
 from fledge_sim.environment import EnvConfig, Step
+from fledge_sim.environment_outputs import Outputs, aligned
 from fledge_sim.environment_rows import Row
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import PARAMETERS, ROTORS, STATES
@@ -73,19 +74,18 @@ class QuadrotorEnv:
         self.layout = environment_rows.layout(config)
         self.observation_size = config.observation_size
         self.privileged_size = environment_rows.privileged_size(config) if config.privileged else 0
-        self._torch, self._first_world = torch, first_world
+        self._torch, self._first_world, self._action_shape = torch, first_world, (n, ROTORS)
         self._library = environment_native.load_library()
         self._lanes = int(self._library.fledge_environment_lanes())
         self._columns = -(-n // self._lanes) * self._lanes
-        self._memory = _aligned_zeros(self._columns * self.layout.rows).reshape(-1, self.layout.rows, self._lanes)
+        self._memory = aligned(self._columns * self.layout.rows).reshape(-1, self.layout.rows, self._lanes)
         self._native_config = environment_native.fill(config)
-        # an odd number of cache lines between rows, so that they do not compete for the same places of the cache
-        self._stride = (self._columns // 16 + 1 | 1) * 16
+        self._outputs = Outputs(n, self.observation_size, self.privileged_size)
         self._job = environment_native.Job(
             config=ctypes.addressof(self._native_config),
             memory=self._memory.ctypes.data,
             count=n,
-            stride=self._stride,
+            stride=self._outputs.stride,
             threads=threads,
         )
         self._job_address = ctypes.addressof(self._job)
@@ -113,9 +113,9 @@ class QuadrotorEnv:
                 raise FledgeError("give either mask or seed: a new seed starts all worlds again")
             self._begin(seed)
         chosen = None if mask is None else self._checked_mask(mask)
-        observation, privileged = self._columns_of(self.observation_size).zero_(), None
-        if self.privileged_size:
-            privileged = self._columns_of(self.privileged_size).zero_()
+        arrays = self._outputs.make()
+        observation = self._torch.from_numpy(arrays[3]).zero_()
+        privileged = self._torch.from_numpy(arrays[5]).zero_() if self.privileged_size else None
         self._job.mask = None if chosen is None else chosen.ctypes.data
         self._job.observation = observation.data_ptr()
         self._job.privileged = None if privileged is None else privileged.data_ptr()
@@ -124,39 +124,54 @@ class QuadrotorEnv:
         self.privileged = privileged
         return observation
 
-    def step(self, action: Tensor) -> Step:
+    def step(self, action: Tensor, *, out: Step | None = None) -> Step:
         """Advance every world by one step and begin a new episode where one ended.
 
         Args:
             action: (n, 4) float32 on the CPU, M1..M4, clipped to [-1, 1]. Its graph is not followed.
+            out: an earlier step of this environment to write into; faster, because its memory is in the cache.
         Raises:
             FledgeError: wrong shape, dtype or device, or not finite (naming the first bad world); nothing has changed.
         """
-        torch, job, n = self._torch, self._job, self.n
-        if not isinstance(action, torch.Tensor):
+        if not isinstance(action, self._torch.Tensor):
             raise FledgeError(f"action is a {type(action).__name__}; it must be a torch tensor, see torch.from_numpy")
-        if action.shape != (n, ROTORS) or action.dtype != torch.float32 or not action.is_cpu:
-            raise FledgeError(_action_complaint(action, n))
+        if action.shape != self._action_shape or action.dtype != self._torch.float32 or not action.is_cpu:
+            found = f"shape {tuple(action.shape)}, dtype {action.dtype}, on {action.device}"
+            raise FledgeError(f"action has {found}; it must be {self._action_shape} float32 on the CPU")
         if action.requires_grad or not action.is_contiguous():
             action = action.detach().contiguous()
-        observation, ended_observation = self._columns_of(self.observation_size), torch.empty(n, self.observation_size)
-        reward = torch.empty(self._columns)
-        terminated = torch.empty(self._columns, dtype=torch.bool)
-        truncated = torch.empty(self._columns, dtype=torch.bool)
+        step, job = self._new_step() if out is None else self._checked_out(out), self._job
         job.action, job.head = action.data_ptr(), self._head
-        job.observation, job.ended_observation = observation.data_ptr(), ended_observation.data_ptr()
-        job.reward, job.terminated, job.truncated = reward.data_ptr(), terminated.data_ptr(), truncated.data_ptr()
-        privileged = ended_privileged = None
-        if self.privileged_size:
-            privileged, ended_privileged = self._columns_of(self.privileged_size), torch.empty(n, self.privileged_size)
-            job.privileged, job.ended_privileged = privileged.data_ptr(), ended_privileged.data_ptr()
+        job.observation, job.ended_observation = step.observation.data_ptr(), step.ended_observation.data_ptr()
+        job.reward, job.terminated = step.reward.data_ptr(), step.terminated.data_ptr()
+        job.truncated = step.truncated.data_ptr()
+        if step.privileged is not None and step.ended_privileged is not None:
+            job.privileged, job.ended_privileged = step.privileged.data_ptr(), step.ended_privileged.data_ptr()
         bad = self._library.fledge_environment_step(self._job_address, self._lanes)
         if bad >= 0:
             raise FledgeError(f"action of world {bad} is not finite: {action[bad].tolist()}; nothing was stepped")
         self._head = (self._head + 1) % self.layout.history_slots
-        if n != self._columns:
-            reward, terminated, truncated = reward[:n], terminated[:n], truncated[:n]
+        return step
+
+    def _new_step(self) -> Step:
+        torch, arrays = self._torch, self._outputs.take()
+        reward, terminated, truncated, observation, ended_observation = map(torch.from_numpy, arrays[:5])
+        if not self._outputs.keeps_ended:
+            ended_observation = torch.empty(self.n, self.observation_size)
+        if not self.privileged_size:
+            return Step(observation, reward, terminated, truncated, ended_observation)
+        privileged, ended_privileged = map(torch.from_numpy, arrays[5:])
+        if not self._outputs.keeps_ended:
+            ended_privileged = torch.empty(self.n, self.privileged_size)
         return Step(observation, reward, terminated, truncated, ended_observation, privileged, ended_privileged)
+
+    def _checked_out(self, out: Step) -> Step:
+        column, size = (1, self._outputs.stride), (self.n, self.observation_size)
+        fits = out.observation.shape == size and (self.n == 1 or out.observation.stride() == column)
+        truth = out.privileged is not None and out.privileged.shape == (self.n, self.privileged_size)
+        if not fits or not (truth or not self.privileged_size):
+            raise FledgeError("out is not a step of this environment; pass what `step` returned")
+        return out
 
     def get_state(self) -> EnvState:
         """A copy of everything; rows as in `layout`."""
@@ -192,15 +207,8 @@ class QuadrotorEnv:
     def parameters(self, parameters: Float32) -> None:
         self._set_rows(Row.PARAMETER, _checked_rows("parameters", parameters, PARAMETERS, self.n))
 
-    def _columns_of(self, size: int) -> Tensor:
-        """New memory for (n, size), stored column by column with `stride` between the columns."""
-        if self.n == self._columns:
-            return self._torch.empty_strided((self.n, size), (1, self._stride))
-        return self._torch.empty(size, self._stride)[:, : self.n].T
-
     def _begin(self, seed: int | Sequence[int]) -> None:
         """Identities of the worlds, and the number before the first episode; padding counts on."""
-        memory = np.zeros((self.layout.rows, self._columns), np.float32)
         numbers = np.arange(self._first_world, self._first_world + self._columns, dtype=np.uint32)
         if isinstance(seed, int | np.integer):
             identity = counter_random.identities(int(seed), numbers)
@@ -210,18 +218,22 @@ class QuadrotorEnv:
             identity = counter_random.identities(0, numbers)
             alone = [counter_random.identities(int(each), numbers[:1] * 0) for each in seed]
             identity[:, : self.n] = np.concatenate(alone, axis=1)
-        memory[Row.IDENTITY : Row.IDENTITY + 2] = identity.view(np.float32)
-        memory[Row.EPISODE] = np.uint32(2**32 - 1).view(np.float32)
-        self._memory[:] = memory.reshape(self.layout.rows, -1, self._lanes).transpose(1, 0, 2)
+        self._memory[:] = 0
+        self._put(Row.IDENTITY, identity.view(np.float32))
+        self._put(Row.EPISODE, np.full((1, self._columns), 2**32 - 1, np.uint32).view(np.float32))
         self._head = 0
 
     def _rows(self, first: int, count: int) -> Float32:
         part = self._memory[:, first : first + count].transpose(1, 0, 2)
-        return np.ascontiguousarray(part.reshape(count, self._columns)[:, : self.n])
+        return part.reshape(count, self._columns)[:, : self.n].copy()
 
     def _set_rows(self, first: int, values: Float32) -> None:
-        count = values.shape[0]
-        padded = np.concatenate([values, np.repeat(values[:, -1:], self._columns - self.n, axis=1)], axis=1)
+        padding = np.repeat(values[:, -1:], self._columns - self.n, axis=1)
+        self._put(first, np.concatenate([values, padding], axis=1))
+
+    def _put(self, first: int, padded: Float32) -> None:
+        """Rows (count, columns) from `first` on; copied bit by bit."""
+        count = padded.shape[0]
         self._memory[:, first : first + count] = padded.reshape(count, -1, self._lanes).transpose(1, 0, 2)
 
     def _checked_mask(self, mask: Mask) -> NDArray[np.bool_]:
@@ -231,21 +243,9 @@ class QuadrotorEnv:
         return np.ascontiguousarray(array)
 
 
-def _aligned_zeros(count: int) -> Float32:
-    """(count,) float32, on a boundary of 64 bytes, as vector registers load it."""
-    raw = np.zeros(4 * count + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + 4 * count].view(np.float32)
-
-
 def _checked_rows(name: str, values: Float32, rows: int, n: int) -> Float32:
     if not isinstance(values, np.ndarray) or values.shape != (rows, n) or values.dtype != np.float32:
         raise FledgeError(f"{name} must be a float32 array of shape ({rows}, {n})")
     if not np.isfinite(values).all():
         raise FledgeError(f"{name} of world {int(np.argmin(np.isfinite(values).all(axis=0)))} is not finite")
     return values
-
-
-def _action_complaint(action: Tensor, n: int) -> str:
-    found = f"shape {tuple(action.shape)}, dtype {action.dtype}, on {action.device}"
-    return f"action has {found}; it must be ({n}, {ROTORS}) float32 on the CPU"

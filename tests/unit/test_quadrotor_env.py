@@ -57,6 +57,24 @@ def test_what_a_step_gave_is_never_overwritten() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first[:4], kept, strict=True))
 
 
+def test_a_step_can_be_written_into_an_earlier_one() -> None:
+    config = dataclasses.replace(EXACT, privileged=True)
+    plain, reusing = (QuadrotorEnv(config, n=19) for _ in range(2))
+    plain.reset()
+    reusing.reset()
+    out = reusing.step(hover(19))
+    plain.step(hover(19))
+    for _ in range(3):
+        action = torch.rand(19, 4)
+        expected, given = plain.step(action), reusing.step(action, out=out)
+        assert given is out
+        assert all(torch.equal(a, b) for a, b in zip(expected[:4], given[:4], strict=True))
+    for stranger in (QuadrotorEnv(config, n=18), QuadrotorEnv(EXACT, n=19)):
+        stranger.reset()
+        with pytest.raises(FledgeError, match="out is not a step of this environment"):
+            reusing.step(hover(19), out=stranger.step(hover(stranger.n)))
+
+
 def test_reward_by_hand() -> None:
     """A state is set, gravity and thrust leave position and attitude nearly alone over a step of 0.1 ms.
 
