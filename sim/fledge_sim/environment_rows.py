@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fledge_sim.counter_random import Channel
 from fledge_sim.environment import EnvConfig
+from fledge_sim.randomize import yaw_inertia_factors
 from fledge_sim.rows import PARAMETERS, STATES, Parameter, State, parameter_rows
 from fledge_sim.trajectories import SmoothReference, WaypointReference
 
@@ -213,8 +214,7 @@ def _robot_draws(table: _Draws, config: EnvConfig) -> None:
     table.add(_parameter(p.MASS_INVERSE), *around["mass"], "divide")
     inertia, inverse = _parameter(p.INERTIA, 3), _parameter(p.INERTIA_INVERSE, 3)
     table.add(inertia, *around["inertia"], "multiply", inverse=inverse, each=False)
-    half = spread.inertia / 2
-    table.add(inertia[2:], 1 - half, 1 + half, "multiply", inverse=inverse[2:])
+    table.add(inertia[2:], *yaw_inertia_factors(config.robot, spread), "multiply", inverse=inverse[2:])
     table.add(_parameter(p.ROTOR_X, 8), *around["rotor_position"], "multiply", each=False)
     table.add(_parameter(p.THRUST_SCALE, 4), *around["thrust"], "multiply", each=False)
     table.add(_parameter(p.THRUST_SCALE, 4), *around["thrust_per_rotor"], "multiply")

@@ -37,7 +37,7 @@ class Randomization:
     mass: float = 0.2
     """Relative half width."""
     inertia: float = 0.2
-    """Relative half width, one factor for all axes and one for the yaw axis alone."""
+    """Relative half width, one factor for all axes and one of half that width for yaw (see `yaw_inertia_factors`)."""
     rotor_position: float = 0.05
     """Relative half width of the arm."""
     thrust: float = 0.1
@@ -168,7 +168,8 @@ def sample_parameters(robot: Robot, spread: Randomization, n: int, seed: int) ->
 
     rows[Parameter.MASS_INVERSE] /= factor("mass", spread.mass)[0]
     inertia = np.repeat(factor("inertia", spread.inertia), 3, axis=0)
-    inertia[2] *= factor("inertia_yaw", spread.inertia / 2)[0]
+    low, high = yaw_inertia_factors(robot, spread)
+    inertia[2] *= low + (high - low) * stream(seed, "inertia_yaw").random((n, 1)).T[0]
     rows[Parameter.INERTIA : Parameter.INERTIA + 3] *= inertia
     rows[Parameter.INERTIA_INVERSE : Parameter.INERTIA_INVERSE + 3] /= inertia
     rows[Parameter.ROTOR_X : Parameter.ROTOR_X + 8] *= factor("arm", spread.rotor_position)
@@ -183,6 +184,16 @@ def sample_parameters(robot: Robot, spread: Randomization, n: int, seed: int) ->
     _disturb(robot, spread, rows, seed)
     _respan(robot, spread, rows, seed)
     return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def yaw_inertia_factors(robot: Robot, spread: Randomization) -> tuple[float, float]:
+    """Range of the factor on the yaw inertia alone; no body is flatter than flat, which has J_z = J_x + J_y.
+
+    Just below that, so that rounding to single precision cannot pass it.
+    """
+    roll, pitch, yaw = robot.inertia
+    half = spread.inertia / 2
+    return 1 - half, min(1 + half, max(1.0, 0.9999 * (roll + pitch) / yaw))
 
 
 def _disturb(robot: Robot, spread: Randomization, rows: Float64, seed: int) -> None:
