@@ -74,11 +74,11 @@ class Beginning:
         rows = [torch.full_like(key, value, dtype=torch.float32) for value in self.nominal]
         for draw in self.table:
             word, place = torch_random.word(key, draw.channel), draw.row - Row.PARAMETER
-            value = (
-                draw.a + draw.b * torch_random.normal(word)
-                if draw.distribution == "normal"
-                else draw.a + (draw.b - draw.a) * torch_random.uniform(word)
-            )
+            value = draw.a + (draw.b - draw.a) * torch_random.uniform(word)
+            if draw.distribution == "normal":
+                value = draw.a + draw.b * torch_random.normal(word)
+            elif draw.distribution == "log_uniform":
+                value = torch.exp(value)
             if draw.operation == "add":
                 rows[place] = rows[place] + value
             else:
