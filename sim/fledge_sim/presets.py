@@ -70,6 +70,7 @@ def recover(robot: Robot) -> EnvConfig:
         Task(thrown_initial_state()),
         reward=Reward(velocity=0.1, angular_velocity=0.005),
         termination=Termination(position=5.0, velocity=20.0, angular_velocity=60.0),
+        episode_steps=1000,
     )
 
 
