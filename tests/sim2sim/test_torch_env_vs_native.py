@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from fledge_sim import presets
+from fledge_sim import presets, randomize
 from fledge_sim import robot as robots
 from fledge_sim.environment import (
     Actuation,
@@ -58,6 +58,7 @@ CASES = {
     "random waypoints": presets.waypoints(CRAZYFLIE),
     "given waypoints": presets.waypoints(CRAZYFLIE, ((0, 0, 1), (1, 0, 1), (0, 1, 2))),
     "recover": presets.recover(PAPER),
+    "any published": dataclasses.replace(presets.hover(CRAZYFLIE), randomization=randomize.any_published_crazyflie()),
 }
 
 
