@@ -13,10 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import rich.table
 from fledge_sim import __version__, kernel
+from rich.console import Console
 
 from fledge_hil import screen
 
+FILE_WIDTH = 120
+"""Columns of a table that goes to a file or a pipe."""
 Cell = str | float | int | None
 
 
@@ -96,7 +100,7 @@ def _processor() -> str:
 def show(report: Report) -> None:
     """Print every table, then the machine."""
     for table in report.tables:
-        screen.table(table.title, table.heads, (tuple(map(_text, row)) for row in table.rows))
+        _draw(table)
         for note in table.notes:
             screen.say(f"  {note}")
         screen.say()
@@ -109,10 +113,25 @@ def show(report: Report) -> None:
         screen.say(f"absent: {sentence}")
 
 
+def _draw(table: Table) -> None:
+    """As screen.table, but a label stays on one line however many figures follow it."""
+    drawn = rich.table.Table(title=table.title, title_justify="left", header_style="bold", title_style="bold")
+    for index, head in enumerate(table.heads):
+        drawn.add_column(head, justify="left" if index == 0 else "right", no_wrap=index == 0)
+    for row in table.rows:
+        drawn.add_row(*map(_text, row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    console.print(drawn)
+
+
 def _text(cell: Cell) -> str:
     """Three significant digits; a dash for what was not measured."""
     if cell is None:
         return "-"
     if isinstance(cell, str | int):
         return str(cell)
+    if 0 < abs(cell) < 1e-3:
+        return f"{cell:.1e}"
     return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"

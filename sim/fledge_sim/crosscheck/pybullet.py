@@ -7,6 +7,7 @@ torques about the links' axes, both in link frames; forces last one step and are
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import math
 import os
@@ -155,12 +156,13 @@ def _module() -> Any:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """PyBullet greets on the file descriptor of the standard output when it is imported."""
+    """PyBullet greets when it is imported, through C's buffered standard output."""
     kept = os.dup(1)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         try:
             yield
         finally:
+            ctypes.CDLL(None).fflush(None)
             os.dup2(kept, 1)
             os.close(kept)
