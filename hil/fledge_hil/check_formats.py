@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fledge_export import package
-from fledge_export.calibrate import Calibration, calibrate
-from fledge_export.package import C_FORMATS
 from fledge_export.quantized import is_quantised
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
@@ -19,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fledge_hil.check import CheckReport, Reference, check_source
+from fledge_hil.formats import QUANTISATIONS, Quantisation, convert
 
 WORDS = {
     "parity: torch": "torch",
@@ -61,25 +60,30 @@ class Proof:
         return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
-def check_formats(policy: Policy, directory: Path, formats: Sequence[str] = ()) -> Proof:
+def check_formats(
+    policy: Policy, directory: Path, formats: Sequence[Quantisation] = (), robot: str | None = None
+) -> Proof:
     """Export each format into `directory` (package.export), build it there, and try everything.
 
     Args:
         policy: float32, or a quantised one, which is checked as it is.
         directory: for exports and builds.
-        formats: float32, int16, int8; default: all that the policy can take.
+        formats: default: all that the policy can take.
+        robot: for the flights on which integers are made and measured; default: the policy's.
     Raises:
         FledgeError: a format that was asked for cannot be made, or nothing can be built.
     """
-    chosen = formats or ([policy.contract.quantisation] if is_quantised(policy) else list(C_FORMATS))
+    chosen = formats or QUANTISATIONS
+    if is_quantised(policy) and not formats:
+        chosen = tuple(name for name in QUANTISATIONS if name == policy.contract.quantisation)
     reports: dict[str, CheckReport] = {}
     skipped: dict[str, str] = {}
-    flown: list[Calibration] = []
+    reference: Reference | None = None
     for name in chosen:
         try:
-            if name != "float32" and not flown:
-                flown = [calibrate(policy), Reference.of(policy).flown]
-            each = package.quantised(policy, name, flown[0] if flown else None)
+            each = convert(policy, name, robot)
+            if is_quantised(each):
+                reference = reference or Reference.of(policy, robot)
         except FledgeError as error:
             if formats:
                 raise
@@ -87,7 +91,9 @@ def check_formats(policy: Policy, directory: Path, formats: Sequence[str] = ()) 
             continue
         folder = directory if each is policy else directory / name
         package.export(each, folder)
-        reports[name] = check_source(each, folder, Reference(policy, flown[1]) if flown else None)
+        reports[name] = check_source(each, folder, reference if is_quantised(each) else None)
+    if not reports:
+        raise FledgeError(f"no format can be checked: {'; '.join(skipped.values())}")
     return Proof(reports, skipped)
 
 

@@ -6,16 +6,28 @@ from pathlib import Path
 from typing import Literal
 
 from fledge_sim import policy as policy_file
+from fledge_sim import robot as robots
 from fledge_sim.policy import Policy
 
 Quantisation = Literal["float32", "int16", "int8"]
+QUANTISATIONS: tuple[Quantisation, ...] = ("float32", "int16", "int8")
+"""All of them, the most exact first."""
 
 
-def load(path: Path, quantisation: Quantisation | None) -> Policy:
-    """The policy in a file; with a format, as `fledge export` makes it: the same integers on the same machine."""
+def load(path: Path, quantisation: Quantisation | None, robot: str | None = None) -> Policy:
+    """The policy in a file, in a format."""
     policy = policy_file.load(path)
-    if quantisation is None:
+    return policy if quantisation is None else convert(policy, quantisation, robot)
+
+
+def convert(policy: Policy, quantisation: Quantisation, robot: str | None = None) -> Policy:
+    """The policy in a format, as `fledge export` makes it: the same integers on the same machine.
+
+    `robot`: name or file, for the flights on which integers are calibrated; default: the one that the contract names.
+    """
+    if policy.contract.quantisation == quantisation:
         return policy
     from fledge_export import package  # the exporter's libraries are slow to start
+    from fledge_export.calibrate import calibrate
 
-    return package.quantised(policy, quantisation)
+    return package.quantised(policy, quantisation, calibrate(policy, robots.load(robot)) if robot else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from fledge_sim import policy as policy_file
@@ -18,6 +18,7 @@ from fledge_sim.files import write_atomically
 from rich.console import Console
 
 from fledge_hil import screen
+from fledge_hil.formats import Quantisation
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class Options:
 
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy file, as written by `fledge train` (runs/NAME/policy.npz) or `fledge export` (export/int8/policy.npz)."""
-    format: tuple[Literal["float32", "int16", "int8"], ...] = ()
+    format: tuple[Quantisation, ...] = ()
     """One or more; default: all that the policy can take."""
+    robot: str | None = None
+    """Robot on which integers are calibrated, if its file is your own; default: the one that the policy names."""
     directory: Path | None = None
     """Where exports and builds go; default: `export` beside the policy."""
 
@@ -39,7 +42,7 @@ def run(options: Options) -> int:
     policy = policy_file.load(options.policy)
     directory = options.directory or options.policy.parent / "export"
     with screen.bar("checking"):
-        proof = check_formats.check_formats(policy, directory, options.format)
+        proof = check_formats.check_formats(policy, directory, options.format, options.robot)
     write_atomically(directory / "check.json", proof.to_json())
     Console(highlight=False).print(check_formats.render(proof))
     screen.say(f"{'PASSED' if proof.passed else 'FAILED'}; in full: {directory / 'check.json'}")

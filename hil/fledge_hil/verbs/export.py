@@ -16,6 +16,7 @@ import tyro
 from fledge_export.bare import Target
 from fledge_export.package import Format
 from fledge_sim import policy as policy_file
+from fledge_sim import robot as robots
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Options:
     for other tools. Default: c-float32 and onnx."""
     target: Target | None = None
     """Compile the C as well: policy-cortex-m4f.o to link into a firmware, or policy-host.so for this machine."""
+    robot: str | None = None
+    """Robot on which integers are calibrated, if its file is your own; default: the one that the policy names."""
     directory: Path | None = None
     """Where the files go; default: `export` beside the policy."""
 
@@ -36,10 +39,12 @@ class Options:
 def run(options: Options) -> int:
     """Export and say what was written."""
     from fledge_export import package
+    from fledge_export.calibrate import calibrate
 
     policy = policy_file.load(options.policy)
     directory = options.directory or options.policy.parent / "export"
-    manifest = package.export(policy, directory, options.format, target=options.target)
+    calibration = calibrate(policy, robots.load(options.robot)) if options.robot else None
+    manifest = package.export(policy, directory, options.format, target=options.target, calibration=calibration)
     print(f"{policy.parameter_count} weights for robot {policy.contract.robot}")
     for name, digest in manifest.contracts.items():
         print(f"  contract {digest[:8]}  {name}")

@@ -103,8 +103,9 @@ def run(options: Options) -> int:
     folder = runs.run_folder(options.directory, options.name or f"fly-{options.seed}")
     chain = Chain(options, folder, Stopwatch())
     path, evaluation = _policy(chain)
-    path, policy = _in_format(chain, path)
-    proof, sizes = _prove(chain, policy)
+    trained = policy_file.load(path)
+    path, policy = _in_format(chain, path, trained)
+    proof, sizes = _prove(chain, policy, trained)
     with chain.watch.phase("start the virtual Crazyflie"):
         server, uri = _start(chain, path, proof.microseconds[1])
     try:
@@ -156,25 +157,27 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
     return runs.save_run(chain.folder, config, result, figures), dataclasses.asdict(figures)
 
 
-def _in_format(chain: Chain, path: Path) -> tuple[Path, Policy]:
+def _in_format(chain: Chain, path: Path, trained: Policy) -> tuple[Path, Policy]:
     """The policy as it will fly, and its file: integers are kept with the run, with a contract of their own."""
-    policy = formats.load(path, chain.options.format)
-    if chain.options.format in (None, policy_file.load(path).contract.quantisation):
-        return path, policy
-    quantised = chain.folder / f"policy-{chain.options.format}.npz"
-    policy_file.save(policy, quantised)
-    screen.say(f"quantised {policy.contract.quantisation}, contract {policy.contract.hash32:08x}: {quantised}")
-    return quantised, policy
+    wanted = chain.options.format
+    if wanted is None or wanted == trained.contract.quantisation:
+        return path, trained
+    policy = formats.convert(trained, wanted, chain.options.robot)
+    kept = chain.folder / f"policy-{wanted}.npz"
+    policy_file.save(policy, kept)
+    screen.say(f"quantised {wanted}, contract {policy.contract.hash32:08x}: {kept}")
+    return kept, policy
 
 
-def _prove(chain: Chain, policy: Policy) -> tuple[CheckReport, dict[str, int]]:
+def _prove(chain: Chain, policy: Policy, trained: Policy) -> tuple[CheckReport, dict[str, int]]:
     """Export, compile, compare: the proof and the sizes of the emitted files."""
     folder = chain.folder / "export"
     with chain.watch.phase("export to C and ONNX"):
         manifest = package.export(policy, folder)
     screen.say(f"exported  {', '.join(manifest.sizes)} to {folder}")
     with chain.watch.phase("compile and check"), screen.bar("checking"):
-        proof = check.check_source(policy, folder)
+        reference = None if policy is trained else check.Reference.of(trained, chain.options.robot)
+        proof = check.check_source(policy, folder, reference)
     passed = sum(line.passed for line in proof.lines)
     lower, nominal, upper = proof.microseconds
     screen.say(f"checked   {passed} of {len(proof.lines)} passed on the emulated Cortex-M4F")

@@ -32,6 +32,8 @@ class Options:
     """Policy file whose export the drone runs."""
     format: Quantisation | None = None
     """Format that the drone runs: float32, int16 or int8 as `fledge export` makes them; default: the file's own."""
+    robot: str | None = None
+    """Robot on which integers were calibrated, if its file is your own; default: the one that the policy names."""
     uri: str = f"udp://127.0.0.1:{DEFAULT_PORT}"
     """Of the drone: udp:// (virtual), usb://0, or radio://0/80/2M/E7E7E7E7E7."""
     plan: Literal["figure8", "hover"] = "figure8"
@@ -46,7 +48,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Fly and report; 1 when the flight failed its verdict."""
-    policy = formats.load(options.policy, options.format)
+    policy = formats.load(options.policy, options.format, options.robot)
     plan = options.flight if options.plan == "figure8" else dataclasses.replace(options.flight, laps=0.0)
     if options.dry_run:
         screen.say(f"would connect to {options.uri}, require contract {policy.contract.hash32:08x}, then")

@@ -97,7 +97,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 def build_drone(options: Options) -> VirtualCrazyflie:
     """The drone that the options describe."""
-    policy = formats.load(options.policy, options.format)
+    policy = formats.load(options.policy, options.format, options.robot)
     robot = robots.load(options.robot or policy.contract.robot)
     files = build_board(policy, options.cache, robot)
     board: Board = EmulatedBoard(files.elf) if options.processor == "emulated" else HostBoard(files.library)
