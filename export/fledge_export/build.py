@@ -23,7 +23,7 @@ WARNINGS = (
     *("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Wvla"),
     *("-Wmissing-prototypes", "-Werror"),
 )
-EXACT = ("-ffp-contract=off", "-O2", "-g")
+EXACT = ("-ffp-contract=off", "-fno-math-errno", "-O2", "-g")
 _SECTIONS = ("-ffreestanding", "-fno-builtin", "-nostdlib", "-ffunction-sections", "-fdata-sections")
 _NO_UNWIND = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-exceptions", "-fno-sanitize=undefined")
 CORTEX_M4F = {
@@ -50,6 +50,14 @@ def firmware_directory() -> Path:
     package = Path(__file__).resolve().parent
     candidates = (package / "firmware", package.parents[1] / "firmware", *_installed("firmware"))
     return _existing(candidates, "flight/flight.h", "firmware sources")
+
+
+def physics_directory() -> Path:
+    """The header files of the simulator's physics, which also run on the drone (firmware/simulated)."""
+    package = Path(__file__).resolve().parent
+    installed = (path / "physics" for path in _installed("firmware"))
+    candidates = (package / "firmware" / "physics", package.parents[1] / "sim" / "native", *installed)
+    return _existing(candidates, "quadrotor.h", "physics headers")
 
 
 def compile_host(

@@ -10,6 +10,8 @@ import ctypes
 from pathlib import Path
 from typing import Protocol
 
+from fledge_sim.rows import PARAMETERS, STATES
+
 from fledge_hil.board_build import BoardFiles, build_board
 from fledge_hil.board_emulated import EmulatedBoard
 from fledge_hil.board_messages import (
@@ -47,6 +49,16 @@ class Board(Protocol):
     def tick(self, board_input: BoardInput) -> BoardOutput:
         """One millisecond."""
 
+    def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
+        """So many milliseconds in which the board flies its own plant: simulation in hardware.
+
+        Args:
+            board_input: set-point and parameters; its clock and state are advanced.
+            ticks: milliseconds.
+        Returns:
+            The plant's state, rows of fledge_sim.rows.State; it starts at rest on the floor and is kept between calls.
+        """
+
 
 class HostBoard:
     """The board's C sources as a shared library; every instance has its own state."""
@@ -60,6 +72,10 @@ class HostBoard:
         self._step.argtypes = [ctypes.c_void_p, ctypes.POINTER(BoardInput), ctypes.POINTER(BoardOutput)]
         self._start.argtypes = [ctypes.c_void_p]
         self._step.restype = self._start.restype = None
+        self._simulate = self._library.board_simulate
+        self._simulate.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_uint32]
+        self._simulate.restype = self._library.plant_init.restype = None
+        self._plant = (ctypes.c_float * (STATES + PARAMETERS))()
         words = -(-int(self._library.board_size()) // ctypes.sizeof(ctypes.c_uint64))
         self._state = (ctypes.c_uint64 * words)()
         self.reset()
@@ -67,9 +83,16 @@ class HostBoard:
     def reset(self) -> None:
         """Power-on: state cleared, self-test run."""
         self._start(ctypes.byref(self._state))
+        self._library.plant_init(ctypes.byref(self._plant))
 
     def tick(self, board_input: BoardInput) -> BoardOutput:
         """One millisecond."""
         output = BoardOutput()
         self._step(ctypes.byref(self._state), ctypes.byref(board_input), ctypes.byref(output))
         return output
+
+    def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
+        """See Board."""
+        places = (self._state, self._plant, board_input, BoardOutput())
+        self._simulate(*map(ctypes.byref, places), ticks)
+        return list(self._plant[:STATES])

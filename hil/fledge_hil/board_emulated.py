@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fledge_export.image import ImageError
 from fledge_sim.errors import FledgeError
+from fledge_sim.rows import STATES
 
 from fledge_hil.board_messages import BoardInput, BoardOutput, check_layout, layout
 from fledge_hil.mcu import Mcu, McuFault
@@ -49,5 +50,15 @@ class EmulatedBoard:
             self._mcu.write_at(self._input, bytes(board_input))
             self._mcu.run(self._tick)
             return BoardOutput.from_buffer_copy(self._mcu.read_at(self._output, OUTPUT_SIZE))
+        except (ImageError, McuFault) as error:
+            raise EmulatedBoardError(str(error)) from error
+
+    def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
+        """See Board."""
+        try:
+            self._mcu.write_at(self._input, bytes(board_input))
+            self._mcu.call("board_simulate_ticks", ticks)
+            ctypes.memmove(ctypes.byref(board_input), bytes(self._mcu.read("board_input")), ctypes.sizeof(BoardInput))
+            return self._mcu.read_floats("board_plant")[:STATES].tolist()
         except (ImageError, McuFault) as error:
             raise EmulatedBoardError(str(error)) from error

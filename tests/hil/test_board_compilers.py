@@ -7,10 +7,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from fledge_export.build import ARM_GCC, compile_cortex_m4f, firmware_directory
+from fledge_export.build import ARM_GCC
 from fledge_export.emit_c import emit
 from fledge_hil.board import EmulatedBoard, build_board
-from fledge_hil.board_build import BOARD, robot_header
+from fledge_hil.board_build import compile_image, robot_header
 from fledge_hil.crtp import Port, packet
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_sim import robot as robots
@@ -18,15 +18,12 @@ from fledge_sim.policy import Policy
 
 
 def gcc_image(policy: Policy, folder: Path) -> Path:
-    emitted, firmware = emit(policy), firmware_directory()
+    emitted = emit(policy)
     generated = {"policy.c": emitted.source, "policy.h": emitted.header}
     generated["robot.h"] = robot_header(robots.load(policy.contract.robot))
     for name, text in generated.items():
         (folder / name).write_text(text)
-    board = firmware / BOARD
-    sources = [*(firmware / "flight").glob("*.c"), *board.glob("*.c"), folder / "policy.c"]
-    includes = [folder, firmware / "flight", board]
-    return compile_cortex_m4f(sources, includes, board / "link.ld", folder / "board.elf", compiler="gcc")
+    return compile_image(folder, folder / "board.elf", compiler="gcc")
 
 
 def take_off(policy: Policy, image: Path) -> bytes:

@@ -6,6 +6,16 @@ void board_start(struct board *board) {
     board->ticks = 0;
 }
 
+void board_simulate(struct board *board, struct plant *plant, struct board_input *input, struct board_output *output,
+                    uint32_t ticks) {
+    for (uint32_t i = 0; i < ticks; i++) {
+        input->flight.time_ms++;
+        plant_sense(plant, &input->flight);
+        board_step(board, input, output);
+        plant_step(plant, output->motor_fraction);
+    }
+}
+
 uint32_t board_size(void) { return sizeof(struct board); }
 
 void board_step(struct board *board, const struct board_input *input, struct board_output *output) {

@@ -8,6 +8,7 @@
 
 #include "flight.h"
 #include "flight_state.h"
+#include "plant.h"
 #include "stock.h"
 
 struct board_output {
@@ -30,6 +31,11 @@ void board_start(struct board *board);
 
 /* One tick of 1 ms. */
 void board_step(struct board *board, const struct board_input *input, struct board_output *output);
+
+/* Simulation in hardware: `ticks` milliseconds of board and plant together, with the set-point and parameters of
+ * `input`, whose clock and state are advanced. */
+void board_simulate(struct board *board, struct plant *plant, struct board_input *input, struct board_output *output,
+                    uint32_t ticks);
 
 /* sizeof(struct board), for callers that cannot see it. */
 uint32_t board_size(void);
