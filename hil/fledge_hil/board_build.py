@@ -34,7 +34,7 @@ from fledge_sim.robot import Robot
 from fledge_sim.rows import parameter_rows
 
 BOARD = "boards/cortex_m4"
-IMAGE_ONLY = ("main.c", "startup.c")
+IMAGE_ONLY = ("main.c", "memory.c", "startup.c")
 """Sources that exist only on the microcontroller."""
 
 
