@@ -92,7 +92,8 @@ class QuadrotorVectorEnv(VectorEnv[Floats, Floats, Array]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._begun = False
-        self._last = np.zeros((num_envs, self.config.observation_size), np.float32)
+        self._last: Floats = np.zeros((num_envs, self.config.observation_size), np.float32)
+        """Kept apart from what is returned, which belongs to the caller."""
 
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
@@ -111,9 +112,9 @@ class QuadrotorVectorEnv(VectorEnv[Floats, Floats, Array]):
         if seed is None and not self._begun:
             seed = int(self.np_random.integers(SEED_MAX))
         self._begun = True
-        first = np.array(self.environment.reset(mask, seed=seed).numpy(), order="C")
+        first = self.environment.reset(mask, seed=seed).numpy()
         self._last = first if mask is None else np.where(np.asarray(mask)[:, None], first, self._last)
-        return self._last.copy(), {}
+        return np.array(self._last, order="C"), {}
 
     def step(self, actions: Floats) -> tuple[Floats, Array, Array, Array, dict[str, Any]]:
         """One step of every world; actions (n, 4) in [-1, 1], beyond which they are clipped."""
@@ -123,8 +124,8 @@ class QuadrotorVectorEnv(VectorEnv[Floats, Floats, Array]):
         ended = result.ended.numpy()
         info = _final(result.ended_observation.numpy(), ended) if ended.any() else {}
         flags = result.terminated.numpy(), result.truncated.numpy()
-        self._last = np.array(result.observation.numpy(), order="C")
-        return self._last.copy(), result.reward.numpy(), *flags, info
+        self._last = result.observation.numpy()
+        return np.array(self._last, order="C"), result.reward.numpy(), *flags, info
 
 
 def _tensor(actions: Floats) -> Any:
