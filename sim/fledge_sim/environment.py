@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from fledge_sim.contract import TERM_SIZES, Contract, ObservationTerm
 from fledge_sim.errors import FledgeError
 from fledge_sim.physics import Physics
-from fledge_sim.randomize import Randomization
+from fledge_sim.randomize import Randomization, sample_parameters
 from fledge_sim.robot import Robot
+from fledge_sim.stability import check_step
 from fledge_sim.tasks import InitialState, ReferenceDistribution
 from fledge_sim.trajectories import SmoothReference, WaypointReference
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK_AHEAD_MAX = 32
 """Most future references that a policy can see."""
+SAMPLED = 256
+"""Randomized robots on which the step has to be stable."""
 DELAY_MAX = 2.0
 """Longest delay of commands and of sensors [steps]."""
 
@@ -278,6 +281,8 @@ def validate(config: EnvConfig) -> None:
         _require(not math.isnan(value), f"termination.{name} is {value}, give a number")
     windy = gusts.mean > 0 or max(gusts.intensity) > 0
     _require(config.physics.drag or not windy, "gusts act through drag; give physics=Physics(drag=True)")
+    robots = sample_parameters(config.robot, config.randomization, SAMPLED, seed=0)
+    check_step(robots, config.physics, config.step)
 
 
 def _validate_terms(config: EnvConfig) -> None:

@@ -88,7 +88,7 @@ def take_off_and_land(robot: Robot, height: float = 0.5, move: float = 2.0, hold
     config = EnvConfig(
         robot,
         Task(standing_initial_state(), WaypointReference(points, move=(move, move), hold=(hold, hold))),
-        physics=Physics(floor=True, ground_effect=True),
+        physics=Physics(floor=True, ground_effect=True, substeps=10),
         reward=Reward(position=10.0, velocity=0.5),
         termination=Termination(position=1.0, tilt_deg=75.0),
     )

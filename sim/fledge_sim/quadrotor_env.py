@@ -24,7 +24,8 @@ from fledge_sim.environment import EnvConfig, Step
 from fledge_sim.environment_outputs import Outputs, aligned
 from fledge_sim.environment_rows import Row
 from fledge_sim.errors import FledgeError
-from fledge_sim.rows import PARAMETERS, ROTORS, STATES
+from fledge_sim.rows import PARAMETERS, ROTORS, STATES, State
+from fledge_sim.stability import check_parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,10 @@ Float32 = NDArray[np.float32]
 
 WORLDS_MAX = 2**31 // 64
 """So that every index fits."""
+
+
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 the length of a quaternion may be."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,12 @@ class QuadrotorEnv:
 
     @physical_state.setter
     def physical_state(self, state: Float32) -> None:
-        self._set_rows(Row.STATE, _checked_rows("physical_state", state, STATES, self.n))
+        _check_rows("physical_state", state, STATES, self.n)
+        length = np.linalg.norm(state[State.QUATERNION : State.VELOCITY], axis=0)
+        if (np.abs(length - 1) > UNIT_TOLERANCE).any():
+            world = int(np.argmax(np.abs(length - 1)))
+            raise FledgeError(f"physical_state of world {world} has a quaternion of length {length[world]:.3g}, give 1")
+        self._set_rows(Row.STATE, state)
 
     @property
     def parameters(self) -> Float32:
@@ -205,7 +215,9 @@ class QuadrotorEnv:
 
     @parameters.setter
     def parameters(self, parameters: Float32) -> None:
-        self._set_rows(Row.PARAMETER, _checked_rows("parameters", parameters, PARAMETERS, self.n))
+        _check_rows("parameters", parameters, PARAMETERS, self.n)
+        check_parameters(parameters, self.config.physics, self.config.step)
+        self._set_rows(Row.PARAMETER, parameters)
 
     def _begin(self, seed: int | Sequence[int]) -> None:
         """Identities of the worlds, and the number before the first episode; padding counts on."""
@@ -243,9 +255,8 @@ class QuadrotorEnv:
         return np.ascontiguousarray(array)
 
 
-def _checked_rows(name: str, values: Float32, rows: int, n: int) -> Float32:
+def _check_rows(name: str, values: Float32, rows: int, n: int) -> None:
     if not isinstance(values, np.ndarray) or values.shape != (rows, n) or values.dtype != np.float32:
         raise FledgeError(f"{name} must be a float32 array of shape ({rows}, {n})")
     if not np.isfinite(values).all():
         raise FledgeError(f"{name} of world {int(np.argmin(np.isfinite(values).all(axis=0)))} is not finite")
-    return values
