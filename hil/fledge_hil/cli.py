@@ -19,6 +19,7 @@ VERBS: Mapping[str, str] = {
     "bench": "measure the parts beside their peers: fledge bench sim, fledge bench crosscheck",
     "export": "turn a policy into C for a microcontroller, and into ONNX",
     "import": "make a policy of an ONNX model trained elsewhere, under a contract",
+    "finetune": "quantise a policy to int8 or int16 with learning, so that it acts like the float network",
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
     "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",

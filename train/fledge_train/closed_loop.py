@@ -17,6 +17,7 @@ from fledge_sim.robot import Robot
 from fledge_train.evaluate import FLOWN_LATENCY, WARM_UP, figure_eight_target, hover_target
 from fledge_train.flights import DT, Flight, Scenario, Step, fly
 
+REFERENCE = "float32"
 DURATION = 10.0
 """[s]"""
 PERIOD = 5.5
@@ -24,21 +25,17 @@ PERIOD = 5.5
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One task, flown by both networks."""
+class Costs:
+    """One task, flown by every network; `float32` is the policy's own reference."""
 
-    rmse: float
-    """Of the reference network, over the drones that both kept [m]."""
-    rmse_changed: float
-    """Of the other [m]."""
-    kept: int
-    """Drones that the reference did not lose."""
-    kept_changed: int
+    rmse: Mapping[str, float]
+    """Per network, over the drones that all of them kept [m]."""
+    kept: Mapping[str, int]
+    """Drones that each network did not lose."""
 
-    @property
-    def growth(self) -> float:
-        """Share by which the RMSE grew."""
-        return self.rmse_changed / self.rmse - 1
+    def growth(self, name: str) -> float:
+        """Share by which the RMSE is larger than the reference's."""
+        return self.rmse[name] / self.rmse[REFERENCE] - 1
 
 
 def scenarios(robot: Robot, drones: int, seed: int, calls: int = 5) -> Mapping[str, Scenario]:
@@ -66,19 +63,32 @@ def scenarios(robot: Robot, drones: int, seed: int, calls: int = 5) -> Mapping[s
     }
 
 
-def rmse(task: str, flights: Mapping[str, Flight]) -> dict[str, float]:
-    """Root of the mean square distance per network, over drones that every network kept [m]."""
-    alive = np.logical_and.reduce([flight.alive for flight in flights.values()])
-    first = round(WARM_UP / DT) if task == "figure-eight" else 0
-    return {name: float(np.sqrt((flight.distance[first:, alive] ** 2).mean())) for name, flight in flights.items()}
+def measure(
+    policy: Policy, robot: Robot, networks: Mapping[str, Step], drones: int = 200, seed: int = 1, calls: int = 5
+) -> dict[str, Costs]:
+    """Costs per task of flying with each of `networks` instead of the policy's float reference.
 
-
-def measure(policy: Policy, robot: Robot, step: Step, drones: int = 200, seed: int = 1) -> dict[str, Cost]:
-    """Cost per task of flying with `step` instead of the policy's float reference."""
+    Args:
+        policy: whose contract all of them have.
+        robot: nominal body.
+        networks: by name.
+        drones: of each task.
+        seed: of everything random.
+        calls: inferences per native step.
+    """
     costs = {}
-    for task, scenario in scenarios(robot, drones, seed).items():
-        flights = {"float": fly(policy, robot, scenario, seed), "changed": fly(policy, robot, scenario, seed, step)}
-        errors = rmse(task, flights)
-        kept = [int(flight.alive.sum()) for flight in flights.values()]
-        costs[task] = Cost(errors["float"], errors["changed"], *kept)
+    for task, scenario in scenarios(robot, drones, seed, calls).items():
+        flights = {name: fly(policy, robot, scenario, seed, step) for name, step in networks.items()}
+        flights[REFERENCE] = fly(policy, robot, scenario, seed)
+        kept = {name: int(flight.alive.sum()) for name, flight in flights.items()}
+        costs[task] = Costs(_rmse(flights, round(WARM_UP / DT) if task == "figure-eight" else 0), kept)
     return costs
+
+
+def _rmse(flights: Mapping[str, Flight], first: int) -> dict[str, float]:
+    """Root of the mean square distance from step `first` on, over drones that every network kept [m]."""
+    alive = np.logical_and.reduce([flight.alive for flight in flights.values()])
+    return {
+        name: float(np.sqrt((flight.distance[first:, alive] ** 2).mean())) if alive.any() else float("nan")
+        for name, flight in flights.items()
+    }
