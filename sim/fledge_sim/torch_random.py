@@ -39,6 +39,22 @@ def word(key: Tensor, channel: int) -> Tensor:
     return mix(key ^ signed(channel * counter_random.GOLDEN))
 
 
+def words(key: Tensor, first: int, count: int) -> Tensor:
+    """Words of neighbouring channels, (count, n) int32: one long operation instead of many short ones."""
+    channel = torch.arange(first, first + count, dtype=torch.int32, device=key.device)
+    return mix(key ^ (channel * signed(counter_random.GOLDEN))[:, None])
+
+
+def uniforms(key: Tensor, first: int, count: int) -> tuple[Tensor, ...]:
+    """Uniform numbers of neighbouring channels, a row (n,) each."""
+    return uniform(words(key, first, count)).unbind(0)
+
+
+def normals(key: Tensor, first: int, count: int) -> tuple[Tensor, ...]:
+    """Nearly Gaussian numbers of neighbouring channels, a row (n,) each."""
+    return normal(words(key, first, count)).unbind(0)
+
+
 def mix(x: Tensor) -> Tensor:
     """The hash of one word."""
     x = x ^ _shift(x, 16)
@@ -57,11 +73,6 @@ def normal(word: Tensor) -> Tensor:
     """Nearly Gaussian, mean 0, deviation 1, float32."""
     total = (word & 255) + (_shift(word, 8) & 255) + (_shift(word, 16) & 255) + _shift(word, 24)
     return (total.to(torch.float32) - counter_random.NORMAL_MEAN) * float(counter_random.NORMAL_SCALE)
-
-
-def between(key: Tensor, channel: int, low: float, high: float) -> Tensor:
-    """Uniform in [low, high), (n,) float32."""
-    return low + (high - low) * uniform(word(key, channel))
 
 
 def _shift(x: Tensor, by: int) -> Tensor:

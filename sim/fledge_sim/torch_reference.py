@@ -97,7 +97,7 @@ class Lissajous(Harmonics):
 
     def draw(self, key: Tensor) -> Drawn:
         """As tasks.sample_references, from the words of the channel REFERENCE in the order of their use here."""
-        words = [torch_random.word(key, Channel.REFERENCE + i) for i in range(14)]
+        words = list(torch_random.words(key, Channel.REFERENCE, 14).unbind(0))
         kind, period, width, eight_phase, direction = words[:5]
         share = torch_random.uniform(kind)
         is_eight = share < self.spec.figure_eight_share
@@ -134,7 +134,7 @@ class Smooth(Harmonics):
     def draw(self, key: Tensor) -> Drawn:
         """As trajectories.smooth: sizes, then frequencies, then phases, harmonic by harmonic."""
         spec, count = self.spec, 3 * self.spec.harmonics
-        words = [torch_random.word(key, Channel.REFERENCE + i) for i in range(3 * count)]
+        words = list(torch_random.words(key, Channel.REFERENCE, 3 * count).unbind(0))
         size = [torch_random.uniform(word) for word in words[:count]]
         w = [_within(word, spec.frequency) for word in words[count : 2 * count]]
         scale = [self._scale(axis, size[axis::3], w[axis::3]) for axis in range(3)] * spec.harmonics
@@ -160,8 +160,8 @@ class Walk:
 
     def draw(self, key: Tensor) -> Drawn:
         """Random points are not kept: they are drawn again from the key of the episode."""
-        move, hold = (torch_random.word(key, Channel.REFERENCE + i) for i in range(2))
-        times = torch.stack([_within(move, self.spec.move), _within(hold, self.spec.hold)])
+        move, hold = torch_random.uniforms(key, Channel.REFERENCE, 2)
+        times = torch.stack([_between(move, self.spec.move), _between(hold, self.spec.hold)])
         return Drawn(times, key[None][:0], key[None])
 
     def at(self, drawn: Drawn, age: Tensor) -> tuple[Vector, Vector]:
@@ -207,7 +207,11 @@ def from_radians(angle: Tensor) -> Tensor:
 
 
 def _within(word: Tensor, limits: tuple[float, float]) -> Tensor:
-    return limits[0] + (limits[1] - limits[0]) * torch_random.uniform(word)
+    return _between(torch_random.uniform(word), limits)
+
+
+def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
+    return limits[0] + (limits[1] - limits[0]) * share
 
 
 def _swapped(part: Vector, swap: Tensor) -> Vector:

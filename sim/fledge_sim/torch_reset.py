@@ -24,8 +24,10 @@ from fledge_sim.torch_sense import TURN
 
 STAGGER = int(Channel.INITIAL) - 1
 """Channel of the age at which a first episode begins."""
-KIND, ROTOR, SLOW, POSITION, VELOCITY, SPIN, ATTITUDE = (Channel.INITIAL + i for i in (0, 1, 2, 3, 6, 9, 12))
+KIND, ROTOR, SLOW, POSITION, VELOCITY, SPIN, ATTITUDE = 0, 1, 2, 3, 6, 9, 12
+"""Places within the channel INITIAL."""
 Vector = list[Tensor]
+Uniforms = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Beginning:
     reference: Reference
     table: tuple[Draw, ...]
     """What is drawn."""
+    channels: int
+    """How many channels from DRAW on the table uses."""
     nominal: tuple[float, ...]
     """What the draws start from, from Row.PARAMETER on."""
     angle: tuple[float, ...]
@@ -72,11 +76,13 @@ class Beginning:
     def _draw(self, key: Tensor) -> Vector:
         """Row after row of the table, from Row.PARAMETER on."""
         rows = [torch.full_like(key, value, dtype=torch.float32) for value in self.nominal]
+        words = torch_random.words(key, Channel.DRAW, self.channels)
+        uniform, normal = torch_random.uniform(words).unbind(0), torch_random.normal(words).unbind(0)
         for draw in self.table:
-            word, place = torch_random.word(key, draw.channel), draw.row - Row.PARAMETER
-            value = draw.a + (draw.b - draw.a) * torch_random.uniform(word)
+            channel, place = draw.channel - Channel.DRAW, draw.row - Row.PARAMETER
+            value = draw.a + (draw.b - draw.a) * uniform[channel]
             if draw.distribution == "normal":
-                value = draw.a + draw.b * torch_random.normal(word)
+                value = draw.a + draw.b * normal[channel]
             elif draw.distribution == "log_uniform":
                 value = torch.exp(value)
             if draw.operation == "add":
@@ -90,8 +96,8 @@ class Beginning:
         gust = self.places.layout.gust - Row.PARAMETER
         if not self.places.windy:
             return key.new_empty((0, *key.shape), dtype=torch.float32)
-        kicks = [torch_random.normal(torch_random.word(key, Channel.GUST + i)) for i in range(3)]
-        return torch.stack([drawn[gust + i] + drawn[gust + 3] * kick for i, kick in enumerate(kicks)])
+        kick = torch_random.normal(torch_random.words(key, Channel.GUST, 3))
+        return torch.stack(drawn[gust : gust + 3]) + drawn[gust + 3] * kick
 
     def _charge(self, drawn: Vector) -> Tensor:
         """State of charge, (1, n)."""
@@ -114,36 +120,37 @@ class Beginning:
     def _state(self, key: Tensor, position: Vector, velocity: Vector) -> Vector:
         """First state, around the reference."""
         spec = self.config.task.initial_state
-        kind = torch_random.uniform(torch_random.word(key, KIND))
+        u = torch_random.uniforms(key, Channel.INITIAL, ATTITUDE + 5)
+        kind = u[KIND]
         rest = kind < spec.rest_share
         level = kind < spec.rest_share + spec.guided_share
-        offset = [torch.where(level, 0.0, x) for x in _box(key, POSITION, spec.position)]
-        drift = [torch.where(rest, 0.0, x) for x in _box(key, VELOCITY, spec.velocity)]
-        spin = [torch.where(rest, 0.0, x) for x in _box(key, SPIN, spec.angular_velocity)]
+        offset = [torch.where(level, 0.0, x) for x in _box(u, POSITION, spec.position)]
+        drift = [torch.where(rest, 0.0, x) for x in _box(u, VELOCITY, spec.velocity)]
+        spin = [torch.where(rest, 0.0, x) for x in _box(u, SPIN, spec.angular_velocity)]
         upright = (1.0, 0.0, 0.0, 0.0)
-        attitude = [torch.where(level, u, q) for u, q in zip(upright, self._attitude(key), strict=True)]
+        attitude = [torch.where(level, u, q) for u, q in zip(upright, self._attitude(u), strict=True)]
         position = [r + x for r, x in zip(position, offset, strict=True)]
         velocity = [r + x for r, x in zip(velocity, drift, strict=True)]
-        rotors = [torch.where(rest, *self._rotor_speeds(key, spec))] * 4
+        rotors = [torch.where(rest, *self._rotor_speeds(u, spec))] * 4
         state = [*position, *attitude, *velocity, *spin, *rotors]
         assert len(state) == STATES
         return state
 
-    def _rotor_speeds(self, key: Tensor, spec: InitialState) -> tuple[Tensor, Tensor]:
+    def _rotor_speeds(self, u: Uniforms, spec: InitialState) -> tuple[Tensor, Tensor]:
         """Of an episode from rest, and of any other [rad/s]."""
         robot = self.config.robot
-        action = torch_random.between(key, ROTOR, *spec.rotor_action)
-        turning = drive.nominal_rotor_speed(robot, action)
-        slow = [share * robot.hover_rotor_speed for share in spec.rest_rotor]
-        return torch_random.between(key, SLOW, slow[0], slow[1]), turning
+        slowest, fastest = (share * robot.hover_rotor_speed for share in spec.rest_rotor)
+        low, high = spec.rotor_action
+        action = low + (high - low) * u[ROTOR]
+        return slowest + (fastest - slowest) * u[SLOW], drive.nominal_rotor_speed(robot, action)
 
-    def _attitude(self, key: Tensor) -> Vector:
+    def _attitude(self, u: Uniforms) -> Vector:
         """Uniform over rotations by at most the largest angle, as a quaternion.
 
         The axis is uniform on the sphere. The angle is a function of r, whose cube is uniform: the largest of three
         uniform numbers.
         """
-        first, second, third, height = (torch_random.uniform(torch_random.word(key, ATTITUDE + i)) for i in range(4))
+        first, second, third, height, around = u[ATTITUDE : ATTITUDE + 5]
         r = torch.maximum(torch.maximum(first, second), third)
         series = torch.zeros_like(r)
         for coefficient in reversed(self.angle):
@@ -151,7 +158,7 @@ class Beginning:
         half_angle = TURN * r * series
         z = 2 * height - 1
         level = torch.sqrt(torch.clamp(1 - z**2, min=0))
-        azimuth = TURN * torch_random.uniform(torch_random.word(key, ATTITUDE + 4))
+        azimuth = TURN * around
         sine = torch.sin(half_angle)
         axis = [level * torch.cos(azimuth), level * torch.sin(azimuth), z]
         return [torch.cos(half_angle), *(sine * part for part in axis)]
@@ -161,9 +168,11 @@ def beginning_of(config: EnvConfig, places: Places, reference: Reference) -> Beg
     """Everything that does not depend on a world, worked out once."""
     angle = angle_coefficients(math.radians(config.task.initial_state.angle_deg))
     nominal = nominal_column(config)[Row.PARAMETER :]
-    return Beginning(config, places, reference, draws(config), tuple(nominal.tolist()), tuple(angle.tolist()))
+    table = draws(config)
+    channels = max((draw.channel + 1 for draw in table), default=int(Channel.DRAW)) - Channel.DRAW
+    return Beginning(config, places, reference, table, channels, tuple(nominal.tolist()), tuple(angle.tolist()))
 
 
-def _box(key: Tensor, channel: int, half_width: float) -> Vector:
+def _box(u: Uniforms, first: int, half_width: float) -> Vector:
     """Three numbers uniform within +-half_width."""
-    return [torch_random.between(key, channel + i, -half_width, half_width) for i in range(3)]
+    return [half_width * (2 * x - 1) for x in u[first : first + 3]]

@@ -93,13 +93,12 @@ class Senses:
         return [*x[: ANGULAR_VELOCITY.start], *kept.unbind(0)], memory._replace(filtered=kept)
 
     def _noisy(self, x: Vector, memory: Memory, key: Tensor) -> Vector:
+        if not any(self.deviation):
+            return x
         scale = self.places.drawn(memory, Row.NOISE_SCALE)
-        return [
-            value + deviation * scale * torch_random.normal(torch_random.word(key, Channel.SENSOR_NOISE + row))
-            if deviation
-            else value
-            for row, (value, deviation) in enumerate(zip(x, self.deviation, strict=True))
-        ]
+        normals = torch_random.normals(key, Channel.SENSOR_NOISE, SENSED)
+        rows = zip(x, self.deviation, normals, strict=True)
+        return [value + deviation * scale * e if deviation else value for value, deviation, e in rows]
 
     def _quantised(self, x: Vector) -> Vector:
         sensors, rounded = self.config.sensors, list(x)

@@ -97,8 +97,8 @@ class World:
         if self.places.windy:
             drawn = [self.places.drawn(memory, there.gust + i) for i in range(5)]
             mean, intensity, decay = torch.stack(drawn[:3]), drawn[3], drawn[4]
-            kicks = torch.stack([torch_random.normal(torch_random.word(key, Channel.GUST + i)) for i in range(3)])
-            wind = mean + decay * (wind - mean) + intensity * torch.sqrt(1 - decay**2) * kicks
+            kick = torch_random.normal(torch_random.words(key, Channel.GUST, 3))
+            wind = mean + decay * (wind - mean) + intensity * torch.sqrt(1 - decay**2) * kick
         if self.places.battery:
             parameters = self.places.parameters(memory)
             power = torch_step.electrical_power(list(memory.state[State.ROTOR_SPEED :].unbind(0)), parameters)
