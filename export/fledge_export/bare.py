@@ -63,8 +63,10 @@ class HostPolicy:
         x = np.ascontiguousarray(observation, np.float32).reshape(rows, self._inputs)
         h = np.array(state, np.float32, order="C").reshape(rows, self._states)
         action = np.empty((rows, 4), np.float32)
-        for source, carried, target in zip(x, h, action, strict=True):
-            self._step(source.ctypes.data, carried.ctypes.data, carried.ctypes.data, target.ctypes.data)
+        source, carried, target = x.ctypes.data, h.ctypes.data, action.ctypes.data
+        for _ in range(rows):
+            self._step(source, carried, carried, target)
+            source, carried, target = source + 4 * self._inputs, carried + 4 * self._states, target + 16
         return action, h
 
     def self_test(self) -> int:
