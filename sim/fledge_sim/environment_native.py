@@ -239,7 +239,9 @@ def _tables(config: EnvConfig) -> dict[str, Any]:
         "terms": len(sensed),
         "draws": len(drawn),
         "privileged_size": rows.privileged_size(config),
-        "term": (_Term * TERMS_MAX)(*(_Term(SENSED_PLACES[t.name], t.size, t.clip, t.scale) for t in sensed)),
+        "term": (_Term * TERMS_MAX)(
+            *(_Term(SENSED_PLACES.get(t.name, -1), t.size, t.clip, t.scale) for t in config.observation)
+        ),
         "draw": (_Draw * DRAWS_MAX)(
             *(_Draw(d.channel, d.row, OPERATIONS[d.operation], DISTRIBUTIONS[d.distribution], d.a, d.b) for d in drawn)
         ),

@@ -33,13 +33,21 @@ ALWAYS_INLINE void write_rows(float *target, real_mask lanes, int every, real va
     real_store(target, every ? value : real_select(lanes, value, real_load(target)));
 }
 
+/* As the network sees it, if that is asked for. */
+ALWAYS_INLINE real as_asked(const struct environment_config *c, const struct environment_term *term, real value) {
+    const real bound = real_splat(term->clip);
+    return c->normalised ? term->scale * real_clip(value, -bound, bound) : value;
+}
+
+/* Its term comes after the sensed ones. */
 ALWAYS_INLINE void write_history(const struct environment_job *job, int64_t first, real *row, int head, real_mask lanes,
                                  int every) {
     const struct environment_config *c = job->config;
     float *target = job->observation + (c->observation_size - 4 * c->history_length) * job->stride + first;
     for (int back = c->history_length - 1; back >= 0; back--) {
         const real *action = history_slot(&c->layout, row, head, back);
-        for (int i = 0; i < 4; i++, target += job->stride) write_rows(target, lanes, every, action[i]);
+        for (int i = 0; i < 4; i++, target += job->stride)
+            write_rows(target, lanes, every, as_asked(c, &c->term[c->terms], action[i]));
     }
 }
 
@@ -50,12 +58,8 @@ ALWAYS_INLINE void write_observation(const struct environment_job *job, int64_t 
     float *target = job->observation + first;
     for (int t = 0; t < c->terms; t++) {
         const struct environment_term *term = &c->term[t];
-        const real bound = real_splat(term->clip);
-        for (int i = 0; i < term->size; i++, target += job->stride) {
-            real value = view->sensed[term->source + i];
-            if (c->normalised) value = term->scale * real_clip(value, -bound, bound);
-            write_rows(target, lanes, every, value);
-        }
+        for (int i = 0; i < term->size; i++, target += job->stride)
+            write_rows(target, lanes, every, as_asked(c, term, view->sensed[term->source + i]));
     }
     if (c->history_length) write_history(job, first, row, head, lanes, every);
 }

@@ -50,7 +50,7 @@ CASES = {
     "normalised": dataclasses.replace(
         EVERYTHING,
         normalised=True,
-        observation=tuple(dataclasses.replace(t, clip=0.5, scale=2.0) for t in EVERYTHING.observation[:-1]),
+        observation=tuple(dataclasses.replace(t, clip=0.5, scale=2.0) for t in EVERYTHING.observation),
     ),
     "firmware's drive": dataclasses.replace(EVERYTHING, actuation=Actuation(dead_zone=True, compensation=True)),
     "track": presets.track(CRAZYFLIE),
