@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import numpy as np
 import pytest
 from fledge_export import taint
 from fledge_export.bare import build_image
-from fledge_export.build import compile_cortex_m4f, firmware_directory
+from fledge_export.build import ARM_GCC, CORTEX_M4F, compile_cortex_m4f, firmware_directory
 from fledge_export.effects import UnknownEffectError
 from fledge_export.emit_c import emit
 from fledge_export.image import RAM, RAM_SIZE
+from fledge_export.lint import lint
 from fledge_export.taint import Independence, Secret, TaintError, prove, spread
 from fledge_hil.mcu import Mcu
 from fledge_sim.policy import Policy
@@ -100,6 +103,38 @@ def test_planted_fault_is_found_with_its_place(fault: str, tmp_path: Path) -> No
     assert any(why in each.why and each.where.startswith("step+0x") for each in report.findings)
     assert any(each.line == f"code.c:{HEAD.count(chr(10)) + 1}" for each in report.findings)
     assert all(each.text for each in report.findings)
+
+
+@pytest.mark.skipif(shutil.which(ARM_GCC) is None, reason=f"{ARM_GCC} and its library are not installed")
+@pytest.mark.parametrize(
+    ("body", "function", "symbol"),
+    [
+        ("policy_out[0] = tanhf(policy_in[0]); policy_out[1] = policy_out[0];", "tanhf", "tanhf"),
+        ("policy_out[0] = (float)((double)policy_in[0] * 0.1); policy_out[1] = policy_out[0];", "__", "__aeabi_dmul"),
+    ],
+    ids=["libm", "double"],
+)
+def test_linked_library_function_is_found_by_data_and_by_name(
+    body: str, function: str, symbol: str, tmp_path: Path
+) -> None:
+    """The build refuses such calls; here they are linked all the same."""
+    (tmp_path / "code.c").write_text(f"float tanhf(float);\n{HEAD}    {body}\n    {HONEST}\n}}\n")
+    board = firmware_directory() / "boards/cortex_m4"
+    flags = (
+        *CORTEX_M4F["gcc"],
+        "-O2",
+        "-g",
+        "-ffreestanding",
+        "-nostdlib",
+        "-Wl,--gc-sections",
+        "-Wl,-e,Reset_Handler",
+    )
+    sources = [str(tmp_path / "code.c"), str(board / "startup.c")]
+    libraries = ("-T", str(board / "link.ld"), "-lm", "-lc", "-lgcc", "-o", str(tmp_path / "code.elf"))
+    subprocess.run([ARM_GCC, *flags, *sources, *libraries], check=True, timeout=60, capture_output=True)
+    report = proof(tmp_path / "code.elf")
+    assert any(finding.where.startswith(function) and "decided by data" in finding.why for finding in report.findings)
+    assert symbol in {finding.what for finding in lint(tmp_path / "code.elf")}
 
 
 def test_finding_reads_as_a_sentence(tmp_path: Path) -> None:
