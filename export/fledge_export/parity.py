@@ -1,9 +1,9 @@
 """Parity: every implementation of one policy on the same inputs, beside the float64 reference.
 
 Two yardsticks. The float64 reference (`fledge_sim.policy.forward`) says how far an answer is from the trained network.
-The float32 specification (`exact.step`: numpy, operation by operation) says whether it is right to the last bit; two
-implementations without an unequal bit are identical to each other. onnxruntime orders its sums as it likes, so it is
-held to a tolerance only.
+The specification (`specification.stepper`: numpy, operation by operation, float32 or integers as the policy is) says
+whether it is right to the last bit; two implementations without an unequal bit are identical to each other. onnxruntime
+orders its sums as it likes, so it is held to a tolerance only.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Row:
     max_difference: float
     """Largest |action - float64 reference|, each step from the engine's own state; infinite if one is not a number."""
     unequal_words: int
-    """Actions and states whose bits differ from the float32 specification, of (4 + S) * steps."""
+    """Actions and states whose bits differ from the specification, of (4 + S) * steps."""
     bounded: bool
     """Every action is finite and inside [-1, 1], every state finite."""
 
     @property
     def bit_exact(self) -> bool:
-        """No bit differs from the float32 specification."""
+        """No bit differs from the specification."""
         return self.unequal_words == 0
 
 
@@ -65,7 +65,7 @@ class Table:
         return max(row.max_difference for row in self.of(engine))
 
     def bit_exact(self, *engines: str) -> bool:
-        """These engines agree with the float32 specification, hence with each other, in every bit."""
+        """These engines agree with the specification, hence with each other, in every bit."""
         return all(row.bit_exact for engine in engines for row in self.of(engine))
 
     def failures(self, *exact_engines: str, tolerance: float = TOLERANCE) -> list[str]:
@@ -78,7 +78,7 @@ class Table:
             if not row.max_difference <= tolerance:
                 sentences.append(f"{where}: {row.max_difference:.1e} from the trained network, allowed {tolerance:.0e}")
             if row.engine in exact_engines and not row.bit_exact:
-                sentences.append(f"{where}: {row.unequal_words} words differ from the float32 specification")
+                sentences.append(f"{where}: {row.unequal_words} words differ from the specification")
         return sentences
 
     def text(self) -> str:

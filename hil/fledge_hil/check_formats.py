@@ -61,7 +61,11 @@ class Proof:
 
 
 def check_formats(
-    policy: Policy, directory: Path, formats: Sequence[Quantisation] = (), robot: str | None = None
+    policy: Policy,
+    directory: Path,
+    formats: Sequence[Quantisation] = (),
+    robot: str | None = None,
+    original: Policy | None = None,
 ) -> Proof:
     """Export each format into `directory` (package.export), build it there, and try everything.
 
@@ -70,9 +74,12 @@ def check_formats(
         directory: for exports and builds.
         formats: default: all that the policy can take.
         robot: for the flights on which integers are made and measured; default: the policy's.
+        original: what integers are measured against; default: `policy`, or what its integers stand for.
     Raises:
         FledgeError: a format that was asked for cannot be made, or nothing can be built.
     """
+    if original is not None:
+        _check_original(policy, original)
     chosen = formats or QUANTISATIONS
     if is_quantised(policy) and not formats:
         chosen = tuple(name for name in QUANTISATIONS if name == policy.contract.quantisation)
@@ -83,7 +90,7 @@ def check_formats(
         try:
             each = convert(policy, name, robot)
             if is_quantised(each):
-                reference = reference or Reference.of(policy, robot)
+                reference = reference or Reference.of(original or policy, robot)
         except FledgeError as error:
             if formats:
                 raise
@@ -95,6 +102,13 @@ def check_formats(
     if not reports:
         raise FledgeError(f"no format can be checked: {'; '.join(skipped.values())}")
     return Proof(reports, skipped)
+
+
+def _check_original(policy: Policy, original: Policy) -> None:
+    """Raises FledgeError if they cannot be compared."""
+    ours, theirs = policy.contract, original.contract
+    if is_quantised(original) or (ours.network, ours.observation) != (theirs.network, theirs.observation):
+        raise FledgeError("the policy to compare against is no float32 policy of the same network; give the original")
 
 
 def render(proof: Proof) -> Group:

@@ -146,3 +146,17 @@ def test_the_verb_checks_a_quantised_file_as_it_is(
     assert run(["check", str(tmp_path / "policy.npz")]) == 0
     assert "int8" in capsys.readouterr().out
     assert list(json.loads((tmp_path / "export/check.json").read_text())["formats"]) == ["int8"]
+
+
+def test_a_quantised_file_is_measured_against_the_policy_it_came_from(
+    trained_policy: Policy, int8: Policy, tmp_path: Path
+) -> None:
+    for name, policy in (("float32", trained_policy), ("int8", int8)):
+        policies.save(policy, tmp_path / f"{name}.npz")
+    arguments = [str(tmp_path / "int8.npz"), "--against", str(tmp_path / "float32.npz")]
+    assert run(["check", *arguments]) == 0
+    lines = json.loads((tmp_path / "export/check.json").read_text())["formats"]["int8"]["lines"]
+    detail = next(line["detail"] for line in lines if line["name"] == "parity: torch")
+    rounding_of_weights_alone_costs = 1e-3
+    assert float(detail.split("differ by ")[1].split(" ")[0]) > rounding_of_weights_alone_costs
+    assert run(["check", str(tmp_path / "int8.npz"), "--against", str(tmp_path / "int8.npz")]) == 2

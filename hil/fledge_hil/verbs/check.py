@@ -31,6 +31,8 @@ class Options:
     """One or more; default: all that the policy can take."""
     robot: str | None = None
     """Robot on which integers are calibrated, if its file is your own; default: the one that the policy names."""
+    against: Path | None = None
+    """float32 policy that a quantised one came from, to measure against; default: its own weights in floats."""
     directory: Path | None = None
     """Where exports and builds go; default: `export` beside the policy."""
 
@@ -40,9 +42,10 @@ def run(options: Options) -> int:
     from fledge_hil import check_formats
 
     policy = policy_file.load(options.policy)
+    original = policy_file.load(options.against) if options.against else None
     directory = options.directory or options.policy.parent / "export"
     with screen.bar("checking"):
-        proof = check_formats.check_formats(policy, directory, options.format, options.robot)
+        proof = check_formats.check_formats(policy, directory, options.format, options.robot, original)
     write_atomically(directory / "check.json", proof.to_json())
     Console(highlight=False).print(check_formats.render(proof))
     screen.say(f"{'PASSED' if proof.passed else 'FAILED'}; in full: {directory / 'check.json'}")
