@@ -27,6 +27,10 @@ static inline real real_sqrt(real x) { return (real)_mm512_sqrt_ps((__m512)x); }
 static inline real real_select(real_mask condition, real yes, real no) {
     return (real)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)condition), (__m512)no, (__m512)yes);
 }
+static inline real real_choose(real a, real b, real yes, real no) {
+    return (real)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OS), (__m512)no, (__m512)yes);
+}
+#define REAL_CHOOSES
 static inline int real_any(real_mask mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 #elif defined(__AVX__) && REAL_LANES == 8
 #include <immintrin.h>
@@ -73,6 +77,9 @@ static inline real real_truncate(real x) { return (real)(int32_t)x; } /* |x| < 2
 
 #endif
 
+#if !defined(REAL_CHOOSES) /* a > b ? yes : no, where the comparison need not become a vector first */
+static inline real real_choose(real a, real b, real yes, real no) { return real_select(real_greater(a, b), yes, no); }
+#endif
 static inline real real_inverse(real x) { return 1 / x; }
 static inline real real_inverse_sqrt(real x) { return 1 / real_sqrt(x); }
 /* Adds where the condition holds, and leaves every bit of the sum elsewhere. */
