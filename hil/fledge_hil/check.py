@@ -127,7 +127,7 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     """As `check`, for the policy.c and policy.h that lie in `directory` and claim to be `policy`."""
     target = EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy)
     host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
-    measured = _measure(target, policy)
+    measured = measure(target, policy)
     reusing = time_ticks(target) if reuses_history(target) else ()
     sizes = _sizes(target, policy)
     lines = (
@@ -168,7 +168,7 @@ def _network(policy: Policy) -> str:
 def time_inference(policy: Policy, directory: Path) -> Timing:
     """Modelled time of one inference; builds the image in `directory`."""
     package.export(policy, directory)
-    return _measure(EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy), policy)
+    return measure(EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy), policy)
 
 
 class Found(NamedTuple):
@@ -302,7 +302,8 @@ def _lint(elf: Path) -> Line:
     return Line("lint", not findings, "; ".join(findings[:3]) + (" ..." if len(findings) > 3 else "") or clean)
 
 
-def _measure(target: EmulatedPolicy, policy: Policy) -> Timing:
+def measure(target: EmulatedPolicy, policy: Policy) -> Timing:
+    """Modelled time of one inference on an image that is there already."""
     trace = target.trace(*next(_inputs(policy)))
     return timing.model(target.mcu.image.path, trace.blocks, trace.flash_reads)
 

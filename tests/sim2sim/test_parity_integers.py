@@ -12,7 +12,7 @@ from fledge_export import bare, parity, quantize
 from fledge_export.build import ARM_GCC
 from fledge_export.calibrate import Calibration
 from fledge_export.emit_c import emit
-from fledge_hil.check import _measure
+from fledge_hil.check import measure
 from fledge_hil.policy_emulated import EmulatedPolicy
 from fledge_sim.policy import Policy
 
@@ -55,7 +55,7 @@ def test_target_gives_every_bit_of_the_reference_in_time(policy: Policy, folder:
     table = parity.compare(policy, {"target": target.step})
     assert table.bit_exact("target")
     assert all(row.bounded for row in table.rows)
-    assert _measure(target, policy).microseconds[2] <= BOUND
+    assert measure(target, policy).microseconds[2] <= BOUND
 
 
 def test_one_level_of_one_weight_shows(policy: Policy, folder: Path) -> None:
