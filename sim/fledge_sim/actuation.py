@@ -11,7 +11,7 @@ from struct import Struct
 
 import numpy as np
 
-from fledge_sim.arrays import Float32, address, check, columns
+from fledge_sim.arrays import Float32, address, check_array, columns
 from fledge_sim.errors import FledgeError
 from fledge_sim.native import NativeError, open_library
 from fledge_sim.robot import Robot
@@ -81,7 +81,7 @@ def _run(
         ("voltage", voltage, 1),
         ("adjoint_setpoint", adjoint, ROTORS),
     ):
-        if array is not None and check(array, name, rows, n) != n:
+        if array is not None and check_array(array, name, rows, n) != n:
             raise FledgeError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
     if not np.isfinite(action).all():
         raise FledgeError("action has elements that are not finite; it must lie in [-1, 1]")

@@ -36,8 +36,7 @@ def empty(rows: int, n: int) -> Float32:
         width += 2 * _LINE if width % _PAGE < 2 * _LINE else 0
     memory = np.empty(rows * width + _LINE, np.uint8)
     first = -address(memory) % _LINE
-    whole: Float32 = memory[first : first + rows * width].view(np.float32).reshape(rows, width // _FLOAT)
-    return whole[:, :n]
+    return np.ndarray((rows, n), _FLOAT32, memory, first, (width, _FLOAT))
 
 
 def address(array: NDArray[np.generic]) -> int:
@@ -48,7 +47,7 @@ def address(array: NDArray[np.generic]) -> int:
     return _address_of(_first_byte(contiguous))
 
 
-def check(array: Float32, name: str, rows: int, n: int) -> int:
+def check_array(array: Float32, name: str, rows: int, n: int) -> int:
     """Refuse what the native code cannot read; returns the distance between two rows [floats]."""
     if not isinstance(array, np.ndarray) or array.shape != (rows, n):
         raise FledgeError(f"{name} has shape {getattr(array, 'shape', None)}, it must be ({rows}, {n})")
@@ -62,9 +61,22 @@ def check(array: Float32, name: str, rows: int, n: int) -> int:
     return between_rows // _FLOAT
 
 
+def stride_of(array: Float32) -> int:
+    """Distance between two rows [floats]."""
+    return int(array.strides[0]) // _FLOAT
+
+
+def check_finite(array: NDArray[np.floating], name: str) -> None:
+    """Refuse infinities and NaN."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise FledgeError(f"{name} is {array[row, column]} in row {row} of environment {column}, it must be finite")
+
+
 def check_output(array: Float32, name: str, rows: int, n: int) -> int:
-    """As `check`, for an array that will be written."""
-    stride = check(array, name, rows, n)
+    """As `check_array`, for an array that will be written."""
+    stride = check_array(array, name, rows, n)
     if not array.flags.writeable:
         raise FledgeError(f"{name} is read-only; pass an array of your own")
     return stride

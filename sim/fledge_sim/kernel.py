@@ -15,7 +15,17 @@ from struct import Struct
 
 import numpy as np
 
-from fledge_sim.arrays import Float64, address, check, check_output, check_vector, columns, empty
+from fledge_sim.arrays import (
+    Float64,
+    address,
+    check_array,
+    check_finite,
+    check_output,
+    check_vector,
+    columns,
+    empty,
+    stride_of,
+)
 from fledge_sim.errors import FledgeError
 from fledge_sim.native import NativeError, open_library
 from fledge_sim.physics import Physics
@@ -30,6 +40,7 @@ from fledge_sim.rows import (
     parameter_rows,
     setpoint_from_action,
 )
+from fledge_sim.stability import check_parameters
 
 BARE = Physics()
 """Rigid body, rotors and disturbances alone."""
@@ -43,6 +54,7 @@ __all__ = [
     "Physics",
     "PreparedStep",
     "State",
+    "check_values",
     "hover_state",
     "instruction_set",
     "parameter_rows",
@@ -87,6 +99,7 @@ def step(
     physics: Physics = BARE,
     threads: int = 1,
     out: Float32 | None = None,
+    check: bool = False,
 ) -> Float32:
     """Advance every environment by dt with the setpoint held.
 
@@ -98,12 +111,15 @@ def step(
         physics: effects and integrator.
         threads: at most this many, fewer for small n; the result is the same to the last bit.
         out: where to write, (17, n); may be `state` itself. Default: a new array.
+        check: also look at every value, which takes longer than the step: see `check_values`.
     Returns:
         The next state (17, n), in `out` if given.
     Raises:
-        FledgeError: an argument of wrong shape, dtype or layout; dt not finite.
+        FledgeError: an argument of wrong shape, dtype or layout; dt not finite. Nothing is written then.
     """
     n = columns(state, "state", STATES)
+    if check:
+        check_values(state, rotor_speed_setpoint, parameters, dt, physics)
     if out is None:
         out = empty(STATES, n)
     _step(_forward_job(state, rotor_speed_setpoint, parameters, out, n, dt, physics, threads))
@@ -125,9 +141,12 @@ class PreparedStep:
         *,
         physics: Physics = BARE,
         threads: int = 1,
+        check: bool = True,
     ) -> None:
-        """As `step` with out=state."""
+        """As `step` with out=state; with `check`, the values that the arrays hold now must make sense."""
         n = columns(state, "state", STATES)
+        if check:
+            check_values(state, rotor_speed_setpoint, parameters, dt, physics)
         job = _forward_job(state, rotor_speed_setpoint, parameters, state, n, dt, physics, threads)
         self._buffers = [array.data for array in (state, rotor_speed_setpoint, parameters)]  # forbids resizing
         self._job = ctypes.create_string_buffer(job)
@@ -166,21 +185,22 @@ def step_adjoint(
     """
     n = columns(state, "state", STATES)
     strides = _check_inputs(state, rotor_speed_setpoint, parameters, n, dt, threads)
-    next_stride = check(adjoint_next, "adjoint_next", STATES, n)
-    adjoint_state, adjoint_setpoint = empty(STATES, n), empty(ROTORS, n)
+    next_stride = check_array(adjoint_next, "adjoint_next", STATES, n)
+    result = empty(STATES + ROTORS, n)
+    first, stride = address(result), stride_of(result)
     job = _job.pack(
         address(state),
         address(rotor_speed_setpoint),
         address(parameters),
         address(adjoint_next),
         0,
-        address(adjoint_state),
-        address(adjoint_setpoint),
+        first,
+        first + STATES * stride * result.itemsize,
         *strides,
         0,
         next_stride,
-        check(adjoint_state, "adjoint_state", STATES, n),
-        check(adjoint_setpoint, "adjoint_setpoint", ROTORS, n),
+        stride,
+        stride,
         n,
         dt,
         physics.effects,
@@ -188,7 +208,26 @@ def step_adjoint(
         threads,
     )
     _adjoint(job)
-    return adjoint_state, adjoint_setpoint
+    return result[:STATES], result[STATES:]
+
+
+def check_values(
+    state: Float32, rotor_speed_setpoint: Float32, parameters: Float32, dt: float, physics: Physics = BARE
+) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        FledgeError: an element that is not finite; a parameter that is not physical; dt not positive, or longer than
+            the integrator is stable for (the sentence says how long that is).
+    """
+    n = columns(state, "state", STATES)
+    _check_inputs(state, rotor_speed_setpoint, parameters, n, dt, 1)
+    named = (("state", state), ("rotor_speed_setpoint", rotor_speed_setpoint), ("parameters", parameters))
+    for name, array in named:
+        check_finite(array, name)
+    if dt <= 0:
+        raise FledgeError(f"dt is {dt}, it must be positive [s]")
+    check_parameters(parameters, physics, dt)
 
 
 def step_double(
@@ -241,12 +280,13 @@ def _forward_job(
         state, rotor_speed_setpoint, parameters, n, dt, threads
     )
     out_stride = check_output(out, "out", STATES, n)
+    first = address(state)
     return _job.pack(
-        address(state),
+        first,
         address(rotor_speed_setpoint),
         address(parameters),
         0,
-        address(out),
+        first if out is state else address(out),
         0,
         0,
         state_stride,
@@ -273,9 +313,9 @@ def _check_inputs(
     if threads < 1:
         raise FledgeError(f"threads is {threads}, it must be at least 1")
     return (
-        check(state, "state", STATES, n),
-        check(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS, n),
-        check(parameters, "parameters", PARAMETERS, n),
+        check_array(state, "state", STATES, n),
+        check_array(rotor_speed_setpoint, "rotor_speed_setpoint", ROTORS, n),
+        check_array(parameters, "parameters", PARAMETERS, n),
     )
 
 
