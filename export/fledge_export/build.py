@@ -70,7 +70,7 @@ def compile_host(
 ) -> Path:
     """Shared library for ctypes at `out`, by gcc, cc, clang, or zig. Raises BuildError with the compiler's words."""
     command = [*(compiler or host_compiler()), f"-std={standard}", *WARNINGS, *EXACT, "-shared", "-fPIC"]
-    return _compile(command, sources, include_dirs, out)
+    return compile_command(command, sources, include_dirs, out)
 
 
 def compile_cortex_m4f(
@@ -86,14 +86,14 @@ def compile_cortex_m4f(
     """Bare-metal ELF at `out`. Raises BuildError with the compiler's words."""
     link = ("-T", str(linker_script), "-Wl,--gc-sections", f"-Wl,-e,{entry}")
     flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS, *link)
-    return _compile([*cross_compiler(compiler), *flags], sources, include_dirs, out)
+    return compile_command([*cross_compiler(compiler), *flags], sources, include_dirs, out)
 
 
 def compile_object(source: Path, out: Path, *, standard: str = "c99", compiler: CrossCompiler = "zig") -> Path:
     """Object file for the Cortex-M4F, to be linked into a firmware. Raises BuildError with the compiler's words."""
     unplaced = f"-ffile-prefix-map={source.parent}=."  # no path of this machine in what is kept
     flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS, "-c", unplaced)
-    return _compile([*cross_compiler(compiler), *flags], [source], [source.parent], out)
+    return compile_command([*cross_compiler(compiler), *flags], [source], [source.parent], out)
 
 
 def host_compiler() -> tuple[str, ...]:
@@ -115,8 +115,24 @@ def cross_compiler(compiler: CrossCompiler) -> tuple[str, ...]:
     return (sys.executable, "-m", "ziglang", "cc")
 
 
-def _compile(command: Sequence[str], sources: Sequence[Path], include_dirs: Sequence[Path], out: Path) -> Path:
-    """Run the compiler into a temporary file beside `out`, then rename: a failed build leaves the old file alone."""
+def compile_command(
+    command: Sequence[str],
+    sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    out: Path,
+    libraries: Sequence[str] = (),
+) -> Path:
+    """Run the compiler into a temporary file beside `out`, then rename: a failed build leaves the old file alone.
+
+    Args:
+        command: of the compiler, with its flags.
+        sources: C files.
+        include_dirs: for headers.
+        out: what it makes.
+        libraries: arguments that must follow the sources.
+    Raises:
+        BuildError: with the compiler's words.
+    """
     for path in (*sources, *include_dirs):
         if not path.exists():
             raise BuildError(f"{path} does not exist; export the policy before building")
@@ -124,7 +140,7 @@ def _compile(command: Sequence[str], sources: Sequence[Path], include_dirs: Sequ
     includes = [argument for directory in include_dirs for argument in ("-I", str(directory))]
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".build-") as scratch:
         built = Path(scratch) / out.name
-        arguments = [*command, *includes, *map(str, sources), "-o", str(built)]
+        arguments = [*command, *includes, *map(str, sources), *libraries, "-o", str(built)]
         try:
             result = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

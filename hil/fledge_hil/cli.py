@@ -16,7 +16,7 @@ VERBS: Mapping[str, str] = {
     "fly": "train, export, check and fly on the virtual Crazyflie, in one go; writes a report",
     "train": "train a policy for a robot; writes runs/NAME/policy.npz",
     "eval": "measure a policy in simulation: survival, hover, figure-eights, robustness",
-    "bench": "measure the parts beside their peers: fledge bench sim, fledge bench crosscheck",
+    "bench": "measure the parts beside their peers: fledge bench sim, bench crosscheck, bench export",
     "export": "turn a policy into C for a microcontroller, and into ONNX",
     "import": "make a policy of an ONNX model trained elsewhere, under a contract",
     "finetune": "quantise a policy to int8 or int16 with learning, so that it acts like the float network",
