@@ -1,7 +1,10 @@
 """Every combination of effects and integrators that the texts of docs/dynamics.md are compared in."""
 
 import pytest
+import torch
 from fledge_sim.physics import Physics
+
+torch.set_num_threads(1)  # small tensors: a second thread only waits, and on a busy machine for long
 
 EFFECTS = ("drag", "floor", "ground_effect", "battery")
 ALONE = [{}, *({effect: True} for effect in EFFECTS), dict.fromkeys(EFFECTS, True)]

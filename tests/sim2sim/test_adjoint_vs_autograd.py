@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fledge_sim import differentiable, dynamics, kernel
+from fledge_sim import differentiable, dynamics, kernel, torch_step
 from fledge_sim.physics import Physics
 from numpy.typing import NDArray
 
@@ -41,6 +41,18 @@ def test_adjoint_in_double_precision_equals_autograd(physics: Physics, sample_qu
     ]
     assert relative_error(np.stack([state for state, _ in found], axis=1), expected[0]) < 1e-12
     assert relative_error(np.stack([setpoint for _, setpoint in found], axis=1), expected[1]) < 1e-12
+
+
+def test_gradient_of_the_torch_step_in_rows_equals_that_of_the_reference(
+    physics: Physics, sample_quadrotor: Callable[..., Any]
+) -> None:
+    sample = sample_quadrotor(4, 60, near_floor=physics.floor or physics.ground_effect)
+    adjoint_next = np.random.default_rng(4).standard_normal((17, 60))
+    expected = autograd(sample, 0.001, adjoint_next, physics)
+    leaves = [torch.from_numpy(rows).requires_grad_() for rows in (sample.state, sample.setpoint)]
+    following = torch_step.step(*leaves, torch.from_numpy(sample.parameters), 0.001, physics)
+    found = torch.autograd.grad((following * torch.from_numpy(adjoint_next)).sum(), leaves)
+    assert max(relative_error(a.numpy(), b) for a, b in zip(found, expected, strict=True)) < 1e-12
 
 
 @pytest.mark.parametrize("n", [3, 17, 1000])

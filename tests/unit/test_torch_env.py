@@ -13,6 +13,7 @@ from fledge_sim.physics import Physics
 from fledge_sim.torch_env import TorchEnv
 from torch import Tensor
 
+torch.set_num_threads(1)  # small tensors: a second thread only waits, and on a busy machine for long
 CRAZYFLIE = robots.load("crazyflie")
 CONFIG = dataclasses.replace(
     presets.track(CRAZYFLIE),
