@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from fledge_hil import cli
-from fledge_hil.bench import contest, report, sim
+from fledge_hil.bench import contest, footprint, operations, report, sim, sim_tables
 from fledge_hil.bench.contest import Effort, Entry
 from fledge_hil.bench.peers import worker
+from fledge_hil.bench.report import Table
 
 BRIEF = Effort(rounds=2, seconds=0.01)
 
@@ -68,18 +69,55 @@ def test_a_case_that_a_peer_lacks_is_left_empty() -> None:
 def test_figures_reach_the_file_and_the_ratio_is_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quick = {"step": ("bare step", tuple(entry for entry in sim.STEP if entry.label in ("fledge", "numpy")))}
-    monkeypatch.setattr(sim, "SUBJECTS", quick)
+    few = {"bare step": tuple(entry for entry in sim.STEP if entry.label in ("fledge", "numpy"))}
+    monkeypatch.setattr(sim, "CONTESTS", few)
+    monkeypatch.setattr(operations, "SECONDS", 0.001)
+    monkeypatch.setattr(sim_tables, "memory", lambda _: Table("memory", ("",), ()))
     path = tmp_path / "figures.json"
-    options = ["--batches", "64", "--threads", "1", "--rounds", "2", "--seconds", "0.01", "--json", str(path)]
-    assert cli.run(["bench", "sim", *options]) == 0
+    options = ["--batches", "1", "64", "--threads", "1", "2", "--rounds", "2", "--seconds", "0.01"]
+    assert cli.run(["bench", "sim", *options, "--json", str(path)]) == 0
     tree = json.loads(path.read_text())
-    (table,) = tree["tables"]
-    rates = {row[0]: row[1:] for row in table["rows"]}
-    assert math.isclose(rates["numpy"][1], rates["fledge"][0] / rates["numpy"][0])
-    assert rates["fledge"][1] is None
+    alone, _, latency, scaling, arithmetic, _ = tree["tables"]
+    rates = {row[0]: row[1:] for row in alone["rows"]}
+    assert math.isclose(rates["numpy"][3], rates["fledge"][2] / rates["numpy"][2])
+    assert rates["fledge"][1] is rates["fledge"][3] is None
+    costs = dict(latency["rows"])
+    assert math.isclose(costs["numpy"], 1 / rates["numpy"][0])
+    assert [row[2] for row in scaling["rows"]] == [1, 64]
+    assert 0 < arithmetic["rows"][2][1] < 100
     assert tree["machine"]["cores"] >= 1
     assert "bare step" in capsys.readouterr().out
+
+
+def test_operations_of_a_step() -> None:
+    """Four stages of some 120 operations; the sums of the integrator, 13 per number, over 17 numbers; |q|."""
+    assert 550 < operations.per_step() < 900
+
+
+def test_memory_of_an_environment_is_what_a_process_grows_by() -> None:
+    kept, returned, resident = footprint.measure(100_000)
+    assert 17 * 4 + 51 * 4 <= kept < 2000  # at least state and parameters
+    assert returned >= 18 * 4 + 4
+    assert 0.5 * kept < resident < 2 * (kept + returned) + 100
+
+
+@pytest.mark.parametrize(
+    "options", [["--batches", "0"], ["--threads", "0"], ["--rounds", "0"], ["--seconds", "0"], ["--seconds", "nan"]]
+)
+def test_nonsense_is_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["bench", "sim", *options]) == 2
+    assert "--" in capsys.readouterr().err
+
+
+def test_every_case_of_ours_runs() -> None:
+    """The bench must not drop a row of its own because a case fails."""
+    entries = [Entry(case, "fledge_peer", case, "") for case in ("step", "prepared_step", "step_and_adjoint")]
+    entries += [Entry(case, "fledge_peer", case, "") for case in ("environment", "environment_complete")]
+    entries += [Entry("torch", "torch_peer", case, "") for case in ("step", "step_and_adjoint")]
+    entries += [Entry("numpy", "numpy_peer", case, "") for case in ("step", "environment")]
+    held = contest.hold(entries, (64,), 1, BRIEF)
+    assert held.absent == ()
+    assert [result.entry.case for result in held.results if result.rate is None] == []
 
 
 def test_the_machine_is_described() -> None:

@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Entry:
     """What to type when it is missing."""
     foreign: bool = False
     """May live in another Python environment than fledge."""
+    batches: tuple[int, ...] = ()
+    """Only at these; empty: at all."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             env=_environment(threads, abroad),
+            cwd=tempfile.gettempdir(),
         )
         hello = self._read()
         self.absent: str | None = hello.get("absent")
@@ -141,6 +145,7 @@ def hold(
 def _round_robin(
     entries: Sequence[Entry], workers: Mapping[str, Worker], batch: int, threads: int, effort: Effort
 ) -> Iterator[Result]:
+    entries = [entry for entry in entries if not entry.batches or batch in entry.batches]
     rounds: list[list[tuple[float, float]]] = [[] for _ in entries]
     for _ in range(effort.rounds):
         for entry, rates in zip(entries, rounds, strict=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from fledge_sim import kernel, robot, torch_step
+from fledge_sim import kernel, presets, robot, torch_step
+from fledge_sim.torch_env import TorchEnv
 
 PACKAGES = ("torch",)
 DT = 0.01
@@ -47,7 +48,18 @@ def _gradient(step: Step, batch: int, threads: int) -> Call:
     return call
 
 
+def _environment(batch: int, threads: int) -> Call:
+    """The torch environment on the CPU, hover, compiled."""
+    torch.set_num_threads(threads)
+    config = presets.hover(robot.load("crazyflie"))
+    env = TorchEnv(config, batch, compiled=True)
+    env.reset()
+    action = torch.full((batch, 4), config.robot.hover_action)
+    return lambda: env.step(action)
+
+
 CASES = {
+    "environment_compiled": _environment,
     "step": lambda batch, threads: _forward(torch_step.step, batch, threads),
     "step_compiled": lambda batch, threads: _forward(torch_step.compiled_step(), batch, threads),
     "step_and_adjoint": lambda batch, threads: _gradient(torch_step.step, batch, threads),
