@@ -39,7 +39,7 @@ DAMPING = 0.01
 LEAST_AMPLITUDE = 255
 """Every input keeps at least this many levels to each side."""
 BALANCES = (0.0, 0.25, 0.5, 0.75)
-COARSENINGS = (1.0, 0.5, 0.25, 0.125)
+COARSENINGS = (1.0, 0.5)
 """Candidates of the multipliers, see `_multipliers`; measured, the best is kept."""
 MEASURED_ROWS = 1500
 
