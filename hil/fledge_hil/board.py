@@ -93,6 +93,6 @@ class HostBoard:
 
     def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
         """See Board."""
-        places = (self._state, self._plant, board_input, BoardOutput())
-        self._simulate(*map(ctypes.byref, places), ticks)
+        output = BoardOutput()
+        self._simulate(*(ctypes.byref(place) for place in (self._state, self._plant, board_input, output)), ticks)
         return list(self._plant[:STATES])

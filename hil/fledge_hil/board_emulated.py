@@ -59,6 +59,6 @@ class EmulatedBoard:
             self._mcu.write_at(self._input, bytes(board_input))
             self._mcu.call("board_simulate_ticks", ticks)
             ctypes.memmove(ctypes.byref(board_input), bytes(self._mcu.read("board_input")), ctypes.sizeof(BoardInput))
-            return self._mcu.read_floats("board_plant")[:STATES].tolist()
+            return [float(value) for value in self._mcu.read_floats("board_plant")[:STATES]]
         except (ImageError, McuFault) as error:
             raise EmulatedBoardError(str(error)) from error
