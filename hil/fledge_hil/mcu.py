@@ -133,7 +133,7 @@ class Mcu:
         return trace
 
     def record(self, function: str, *arguments: int) -> Execution:
-        """Call a function and keep every instruction and access, for fledge_export.taint: a tenth of a second per 50,000."""
+        """Call a function; keep each instruction and access for fledge_export.taint: 0.1 s per 50,000 of them."""
         execution = Execution()
         add = execution.events.append
 
