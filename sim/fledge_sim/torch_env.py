@@ -61,7 +61,7 @@ class TorchEnv:
         if isinstance(n, bool) or n < 1:
             raise FledgeError(f"n is {n}, ask for at least one world")
         self.config, self.n, self.device = config, n, torch.device(device)
-        world = world_of(config)
+        world = world_of(config, self.device)
         self.observation_size = config.observation_size
         self.privileged_size = privileged_size(config) if config.privileged else 0
         self.privileged: Tensor | None = None

@@ -15,9 +15,10 @@ from torch import Tensor
 from fledge_sim import drive, torch_random
 from fledge_sim.counter_random import Channel
 from fledge_sim.environment import EnvConfig
-from fledge_sim.environment_rows import Draw, Row, angle_coefficients, draws, nominal_column
+from fledge_sim.environment_rows import Row, angle_coefficients, draws, nominal_column
 from fledge_sim.rows import STATES, Parameter
 from fledge_sim.tasks import InitialState
+from fledge_sim.torch_draws import Rounds, draw_rows, rounds_of
 from fledge_sim.torch_memory import Memory, Places
 from fledge_sim.torch_reference import Reference
 from fledge_sim.torch_sense import TURN
@@ -37,12 +38,8 @@ class Beginning:
     config: EnvConfig
     places: Places
     reference: Reference
-    table: tuple[Draw, ...]
-    """What is drawn."""
-    channels: int
-    """How many channels from DRAW on the table uses."""
-    nominal: tuple[float, ...]
-    """What the draws start from, from Row.PARAMETER on."""
+    rounds: Rounds
+    """What is drawn, from Row.PARAMETER on."""
     angle: tuple[float, ...]
     """Coefficients of the attitude's distribution."""
 
@@ -51,15 +48,14 @@ class Beginning:
         episode = memory.episode + 1
         key = torch_random.key(identity, episode, 0)
         age = self._age(key, episode)
-        drawn, reference = self._draw(key), self.reference.draw(key)
+        drawn, reference = draw_rows(self.rounds, key), self.reference.draw(key)
         wind, charge = self._air(key, drawn), self._charge(drawn)
-        drawn = self._derived(drawn)
         state = self._state(key, *self.reference.at(reference, age))
         return memory._replace(
             episode=episode,
             age=age,
             state=torch.stack(state),
-            drawn=torch.stack(drawn),
+            drawn=self._derived(drawn),
             reference=reference,
             wind=wind if self.places.windy else memory.wind,
             charge=charge if self.places.battery else memory.charge,
@@ -73,39 +69,21 @@ class Beginning:
         share = torch_random.uniform(torch_random.word(key, STAGGER))
         return torch.where(episode == 0, (share * self.config.episode_steps).to(torch.int32), 0)
 
-    def _draw(self, key: Tensor) -> Vector:
-        """Row after row of the table, from Row.PARAMETER on."""
-        rows = [torch.full_like(key, value, dtype=torch.float32) for value in self.nominal]
-        words = torch_random.words(key, Channel.DRAW, self.channels)
-        uniform, normal = torch_random.uniform(words).unbind(0), torch_random.normal(words).unbind(0)
-        for draw in self.table:
-            channel, place = draw.channel - Channel.DRAW, draw.row - Row.PARAMETER
-            value = draw.a + (draw.b - draw.a) * uniform[channel]
-            if draw.distribution == "normal":
-                value = draw.a + draw.b * normal[channel]
-            elif draw.distribution == "log_uniform":
-                value = torch.exp(value)
-            if draw.operation == "add":
-                rows[place] = rows[place] + value
-            else:
-                rows[place] = rows[place] * value if draw.operation == "multiply" else rows[place] / value
-        return rows
-
-    def _air(self, key: Tensor, drawn: Vector) -> Tensor:
+    def _air(self, key: Tensor, drawn: Tensor) -> Tensor:
         """First wind of the episode, (3, n) [m/s]: mean and a fluctuation of its full size."""
         gust = self.places.layout.gust - Row.PARAMETER
         if not self.places.windy:
             return key.new_empty((0, *key.shape), dtype=torch.float32)
         kick = torch_random.normal(torch_random.words(key, Channel.GUST, 3))
-        return torch.stack(drawn[gust : gust + 3]) + drawn[gust + 3] * kick
+        return drawn[gust : gust + 3] + drawn[gust + 3] * kick
 
-    def _charge(self, drawn: Vector) -> Tensor:
+    def _charge(self, drawn: Tensor) -> Tensor:
         """State of charge, (1, n)."""
         return drawn[self.places.layout.battery - Row.PARAMETER][None]
 
-    def _derived(self, drawn: Vector) -> Vector:
+    def _derived(self, drawn: Tensor) -> Tensor:
         """What is drawn in a unit for people and used in one for the step."""
-        there, rows, dt = self.places.layout, list(drawn), self.config.step
+        there, rows, dt = self.places.layout, drawn.clone(), self.config.step
         if there.gyro >= 0:
             gyro = there.gyro - Row.PARAMETER
             rows[gyro] = 1 - torch.exp(-TURN * dt * rows[gyro])
@@ -164,13 +142,12 @@ class Beginning:
         return [torch.cos(half_angle), *(sine * part for part in axis)]
 
 
-def beginning_of(config: EnvConfig, places: Places, reference: Reference) -> Beginning:
+def beginning_of(config: EnvConfig, places: Places, reference: Reference, device: torch.device) -> Beginning:
     """Everything that does not depend on a world, worked out once."""
     angle = angle_coefficients(math.radians(config.task.initial_state.angle_deg))
-    nominal = nominal_column(config)[Row.PARAMETER :]
-    table = draws(config)
-    channels = max((draw.channel + 1 for draw in table), default=int(Channel.DRAW)) - Channel.DRAW
-    return Beginning(config, places, reference, table, channels, tuple(nominal.tolist()), tuple(angle.tolist()))
+    nominal = nominal_column(config)[Row.PARAMETER :].tolist()
+    rounds = rounds_of(draws(config), nominal, Row.PARAMETER, device)
+    return Beginning(config, places, reference, rounds, tuple(angle.tolist()))
 
 
 def _box(u: Uniforms, first: int, half_width: float) -> Vector:

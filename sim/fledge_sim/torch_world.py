@@ -168,14 +168,14 @@ class World:
         return view.sensed[SENSED:] if name == "look_ahead" else view.sensed[PLACES[name]]
 
 
-def world_of(config: EnvConfig) -> World:
+def world_of(config: EnvConfig, device: torch.device) -> World:
     """Everything that does not depend on a world, worked out once."""
     places, reference = places_of(config), reference_of(config)
     return World(
         config,
         places,
         senses_of(config, places, reference),
-        beginning_of(config, places, reference),
+        beginning_of(config, places, reference, device),
         privileged_entries(config) if config.privileged else (),
     )
 
