@@ -13,7 +13,7 @@ from fledge_sim.policy import Policy
 from fledge_export import exact_integer, golden
 from fledge_export.c_text import bits_array, fill, rows
 from fledge_export.layout_integer import IntegerLayout, octets, pack, padded_rows
-from fledge_export.quantized import Quantized, integers, largest_z
+from fledge_export.quantized import Quantized, integers, largest_candidate_z, largest_z
 
 WEIGHTS_PER_WORD = {"int16": "two", "int8": "four"}
 
@@ -66,8 +66,7 @@ def _bounds(quantized: Quantized) -> str:
         lines.append(f"FITS({name}_sum, {int(layer.largest_sum.max())}ll)")
         lines.append(f"FITS({name}_z, {int(largest_z(layer).max())}ll)")
     if "candidate_input" in quantized.layers:
-        both = largest_z(quantized.layers["candidate_input"]) + largest_z(quantized.layers["candidate_hidden"])
-        lines.append(f"FITS(candidate_z, {int(both.max())}ll)")
+        lines.append(f"FITS(candidate_z, {int(largest_candidate_z(quantized.layers).max())}ll)")
     return "\n".join(lines)
 
 

@@ -170,7 +170,7 @@ def _fits(policy: Policy, found: Mapping[str, IntegerLayer]) -> bool:
         return False
     bounds = {name: largest_z(layer) for name, layer in found.items()}
     if policy.contract.network.kind == "gru":
-        bounds["candidate"] = bounds["candidate_input"] + bounds["candidate_hidden"]
+        bounds["candidate"] = largest_candidate_z(found)
     return all(int(bound.max(initial=0)) < ACCUMULATOR for bound in bounds.values())
 
 
@@ -178,3 +178,8 @@ def largest_z(layer: IntegerLayer) -> Int64:
     """Bound on |z| per row."""
     scaled = [int(total) * int(factor) >> 32 for total, factor in zip(layer.largest_sum, layer.factor, strict=True)]
     return np.abs(layer.offset) + np.array(scaled, np.int64) + 1
+
+
+def largest_candidate_z(found: Mapping[str, IntegerLayer]) -> Int64:
+    """Bound on |z| of a gru's candidate: the reset gate lies in (0, 1), rounding down its product costs at most 2."""
+    return largest_z(found["candidate_input"]) + largest_z(found["candidate_hidden"]) + 2
