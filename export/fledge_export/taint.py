@@ -32,7 +32,7 @@ from fledge_export.effects import (
     Z,
     effect,
 )
-from fledge_export.image import RAM, RAM_SIZE, Image
+from fledge_export.image import FLASH, FLASH_SIZE, RAM, RAM_SIZE, Image
 
 BLOCK, INSTRUCTION, READ, WRITE = range(4)
 CCM, CCM_SIZE = 0x10000000, 64 << 10
@@ -154,7 +154,7 @@ def spread(elf: Path, execution: Execution, secret: Secret) -> Spread:
 
 
 class _Memory:
-    """One mark per byte of RAM; flash holds no data."""
+    """One mark per byte of RAM; flash holds no data, and what a peripheral answers is not known."""
 
     def __init__(self) -> None:
         self._areas = [(RAM, bytearray(RAM_SIZE)), (CCM, bytearray(CCM_SIZE))]
@@ -167,8 +167,11 @@ class _Memory:
 
     def any(self, address: int, size: int) -> bool:
         """Whether one of the bytes is data."""
-        found = self._area(address)
-        return found is not None and 1 in found[0][found[1] : found[1] + size]
+        if found := self._area(address):
+            return 1 in found[0][found[1] : found[1] + size]
+        if FLASH <= address < FLASH + FLASH_SIZE:
+            return False
+        raise TaintError(f"a read from 0x{address:08x}, neither flash nor RAM, cannot be followed; keep inputs in RAM")
 
     def mark(self, address: int, size: int, data: bool) -> None:
         """All bytes. Writing where there is no RAM cannot be followed."""

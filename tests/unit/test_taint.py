@@ -165,6 +165,20 @@ def test_instruction_of_unknown_effect_is_refused(tmp_path: Path) -> None:
         proof(elf)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("policy_in[0] += (float)*(volatile uint32_t *)0xE000EDF0u;", "a read from 0xe000edf0"),
+        ("*(volatile float *)0xE000EDF0u = policy_in[0];", "a write to 0xe000edf0"),
+    ],
+    ids=["read", "write"],
+)
+def test_registers_of_the_system_are_refused(body: str, reason: str, tmp_path: Path) -> None:
+    """A timer read there could decide anything."""
+    with pytest.raises(TaintError, match=reason):
+        proof(build(tmp_path, body))
+
+
 def test_incomplete_trace_is_refused(tmp_path: Path) -> None:
     elf = build(tmp_path, "")
     execution = Mcu(elf).record("step")
