@@ -12,6 +12,10 @@ POLICY = "a policy is made of dense layers with tanh, relu or elu, or of one GRU
 class OnnxImportError(FledgeError):
     """A model that cannot become a policy; the sentence names the node, and why."""
 
+    def __init__(self, sentence: str) -> None:
+        """On one line, whatever a damaged file holds as a name."""
+        super().__init__(" ".join(sentence.split()))
+
 
 def label(node: Any) -> str:
     """How a node is named in messages."""

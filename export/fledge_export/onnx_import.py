@@ -77,7 +77,10 @@ def read_model(path: Path) -> Any:
 
 def translate(model: Any, terms: Sequence[ObservationTerm]) -> tuple[NetworkShape, Weights]:
     """Network and weights of a policy whose observation has these terms. Raises OnnxImportError."""
-    found, scales = _recognised(model, terms)
+    try:
+        found, scales = _recognised(model, terms)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise OnnxImportError(f"the model is damaged ({_first_line(error)}); export it again") from error
     first = "gru.weight_input" if found.network.kind == "gru" else "dense0.weight"
     weights = {**found.weights, first: found.weights[first] / scales}
     with np.errstate(over="ignore"):
@@ -99,7 +102,7 @@ def describe(network: NetworkShape) -> str:
 
 def observation_width(model: Any) -> int:
     """Numbers that the model observes, for a contract yet to be written: of the input called obs..., else the first."""
-    widths = {entry.name: int(np.prod(_shape(entry))) for entry in _inputs(model)}
+    widths = {str(entry.name): int(np.prod(_shape(entry))) for entry in _inputs(model)}
     if not widths:
         raise OnnxImportError("the model has no input")
     named = [name for name in widths if name.startswith("obs")]
