@@ -123,6 +123,8 @@ def to_bytes(policy: Policy) -> bytes:
 
 def load(path: Path) -> Policy:
     """Read and check a policy file. Raises PolicyFileError or ContractError with what to do."""
+    if path.suffix == ".onnx":
+        raise PolicyFileError(f"{path} is an ONNX model, not a policy file; make one of it with `fledge import {path}`")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

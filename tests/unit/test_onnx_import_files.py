@@ -392,6 +392,8 @@ def test_the_verb_drafts_a_contract_and_imports_under_it(tmp_path: Path, capsys:
     assert [term["size"] for term in tree["observation"]] == [3, 9, 3, 3]
     assert cli.run(["import", str(path), "--contract", str(draft), "-o", str(made)]) == 0
     assert policies.load(made).contract.robot == "crazyflie"
+    assert cli.run(["export", str(path)]) == 2
+    assert "make one of it with `fledge import" in capsys.readouterr().err
     assert cli.run(["import", str(path), "--draft", str(draft)]) == 2
     assert "exists already" in capsys.readouterr().err
 
