@@ -21,13 +21,15 @@ from fledge_hil.bench.report import Report, Table, this_machine
 
 L2F = "pip install l2f (compiles for about ten minutes)"
 CRAZYFLOW = "pip install crazyflow (brings JAX and MuJoCo; best in an environment of its own, see --peers-python)"
+COMPILED = (1, 1024, 65536)
+"""Batches for what compiles some ten seconds for each."""
 SLOW_TO_COMPILE = (1024,)
-"""Batches for what takes a minute to compile."""
+"""Batches for what compiles for a minute; not with several threads."""
 OURS = "fledge"
 STEP = (
     Entry(OURS, "fledge_peer", "step", "reinstall fledge"),
     Entry("fledge, PreparedStep", "fledge_peer", "prepared_step", "reinstall fledge"),
-    Entry("torch.compile", "torch_peer", "step_compiled", "pip install torch"),
+    Entry("torch.compile", "torch_peer", "step_compiled", "pip install torch", batches=COMPILED),
     Entry("torch eager", "torch_peer", "step", "pip install torch"),
     Entry("l2f", "l2f_peer", "step", L2F, foreign=True),
     Entry("crazyflow", "crazyflow_peer", "step", CRAZYFLOW, foreign=True),
@@ -35,7 +37,7 @@ STEP = (
 )
 ADJOINT = (
     Entry(OURS, "fledge_peer", "step_and_adjoint", "reinstall fledge"),
-    Entry("torch.compile", "torch_peer", "step_and_adjoint_compiled", "pip install torch"),
+    Entry("torch.compile", "torch_peer", "step_and_adjoint_compiled", "pip install torch", batches=SLOW_TO_COMPILE),
     Entry("torch eager", "torch_peer", "step_and_adjoint", "pip install torch"),
 )
 ENVIRONMENT = (
@@ -95,16 +97,16 @@ def _hold_all(options: Options, effort: Effort, python: str | None) -> dict[tupl
     with screen.bar("timing") as bar:
         for done, (title, threads) in enumerate(kinds):
             bar.show(done / len(kinds), f"{title}, {threads} threads")
-            held[title, threads] = contest.hold(_entries(title, options), batches, threads, effort, python)
+            held[title, threads] = contest.hold(_entries(title, threads, options), batches, threads, effort, python)
     return held
 
 
-def _entries(title: str, options: Options) -> Sequence[Entry]:
-    return [
-        entry
-        for entry in CONTESTS[title]
-        if (not options.alone or entry.peer == "fledge_peer") and not (options.quick and entry.batches)
-    ]
+def _entries(title: str, threads: int, options: Options) -> Sequence[Entry]:
+    def takes_part(entry: Entry) -> bool:
+        slow = entry.batches and (options.quick or (threads > 1 and entry.batches == SLOW_TO_COMPILE))
+        return not slow and (not options.alone or entry.peer == "fledge_peer")
+
+    return [entry for entry in CONTESTS[title] if takes_part(entry)]
 
 
 def _tables(options: Options, held: dict[tuple[str, int], Contest], effort: Effort) -> list[Table]:

@@ -7,7 +7,6 @@ torques about the links' axes, both in link frames; forces last one step and are
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import math
 import os
@@ -156,13 +155,12 @@ def _module() -> Any:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """PyBullet greets when it is imported, through C's buffered standard output."""
-    kept = os.dup(1)
+    """PyBullet greets on the file descriptor of the standard error when it is imported."""
+    kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
         try:
             yield
         finally:
-            ctypes.CDLL(None).fflush(None)
-            os.dup2(kept, 1)
+            os.dup2(kept, 2)
             os.close(kept)
