@@ -152,6 +152,7 @@ class Config(ctypes.Structure):
         ("limits", _Limits),
         *((name, _int) for name in ("observation_size", "history_length", "terms", "draws", "privileged_size")),
         ("term", _Term * TERMS_MAX),
+        ("history", _Term),
         ("draw", _Draw * DRAWS_MAX),
         ("privileged", _Privileged * PRIVILEGED_MAX),
         ("nominal", _float * ROWS_MAX),
@@ -242,6 +243,7 @@ def _tables(config: EnvConfig) -> dict[str, Any]:
         "term": (_Term * TERMS_MAX)(
             *(_Term(SENSED_PLACES.get(t.name, -1), t.size, t.clip, t.scale) for t in config.observation)
         ),
+        "history": next((_Term(0, t.size, t.clip, t.scale) for t in config.observation if t not in sensed), _Term()),
         "draw": (_Draw * DRAWS_MAX)(
             *(_Draw(d.channel, d.row, OPERATIONS[d.operation], DISTRIBUTIONS[d.distribution], d.a, d.b) for d in drawn)
         ),

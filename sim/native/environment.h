@@ -31,7 +31,8 @@ enum {
     ENVIRONMENT_DRAWS_MAX = 128,
     ENVIRONMENT_TERMS_MAX = 6,
     ENVIRONMENT_LOOK_AHEAD_MAX = 32,
-    ENVIRONMENT_PRIVILEGED_MAX = 96,
+    ENVIRONMENT_PRIVILEGED_MAX = 96, /* of the table */
+    ENVIRONMENT_PRIVILEGED_SIZE_MAX = SENSED + 1 + ENVIRONMENT_PRIVILEGED_MAX,
     ENVIRONMENT_ANGLE_COEFFICIENTS = 7,
     ENVIRONMENT_WAYPOINTS_MAX = 256
 };
@@ -115,7 +116,7 @@ struct environment_config {
     struct environment_reward reward;
     struct environment_limits limits;
     int32_t observation_size, history_length, terms, draws, privileged_size;
-    struct environment_term term[ENVIRONMENT_TERMS_MAX];
+    struct environment_term term[ENVIRONMENT_TERMS_MAX], history;
     struct environment_draw draw[ENVIRONMENT_DRAWS_MAX];
     struct environment_privileged privileged[ENVIRONMENT_PRIVILEGED_MAX];
     float nominal[ENVIRONMENT_ROWS_MAX];

@@ -10,16 +10,18 @@ static inline real reset_between(real_bits key, int channel, float low, float hi
 
 /* Row after row of the table; every parameter that differs between worlds comes from here. */
 static inline void reset_draws(const struct environment_config *c, real_bits key, real *fresh) {
-    for (int i = 0; i < c->draws; i++) {
+    real_bits word = bits_splat(0);
+    real unit = real_splat(0);
+    for (int i = 0, channel = -1; i < c->draws; i++) {
         const struct environment_draw *draw = &c->draw[i];
-        const real_bits word = random_word(key, draw->channel);
-        real value = draw->a + (draw->b - draw->a) * random_uniform(word);
+        if (draw->channel != channel) word = random_word(key, channel = draw->channel), unit = random_uniform(word);
+        real value = draw->a + (draw->b - draw->a) * unit;
         if (draw->distribution == DRAW_LOG_UNIFORM) value = real_exp(value);
         if (draw->distribution == DRAW_NORMAL) value = draw->a + draw->b * random_normal(word);
         real *row = &fresh[draw->row];
-        *row = draw->operation == DRAW_ADD        ? *row + value
-               : draw->operation == DRAW_MULTIPLY ? *row * value
-                                                  : *row / value;
+        if (draw->operation == DRAW_ADD) *row += value;
+        if (draw->operation == DRAW_MULTIPLY) *row *= value;
+        if (draw->operation == DRAW_DIVIDE) *row /= value;
     }
 }
 
@@ -81,33 +83,26 @@ static inline void reset_state(const struct environment_config *c, real_bits key
     for (int i = 0; i < 4; i++) state[QUADROTOR_ROTOR_SPEED + i] = speed;
 }
 
-/* Begins an episode in the lanes that are set. `row` is the block. */
-static inline void environment_begin(const struct environment_config *c, real *row, real_mask lanes) {
-    const struct environment_layout *l = &c->layout;
-    real fresh[ENVIRONMENT_ROWS_MAX], position[3], velocity[3];
-    const real_bits identity[2] = {(real_bits)row[ENVIRONMENT_IDENTITY], (real_bits)row[ENVIRONMENT_IDENTITY + 1]};
-    const real_bits episode = (real_bits)row[ENVIRONMENT_EPISODE] + ((real_bits)lanes & 1u);
-    const real_bits key = random_key(identity, episode, bits_splat(0));
+/* Begins the next episode in every lane. On entry the rows of identity and episode are set; afterwards all are up to
+ * those that sensors remember, and the history, which is the caller's. */
+static inline void environment_begin(const struct environment_config *c, real *row) {
+    real position[3], velocity[3];
+    const real_bits episode = (real_bits)row[ENVIRONMENT_EPISODE] + 1u;
+    row[ENVIRONMENT_EPISODE] = (real)episode;
+    const real_bits key = episode_key(row);
     real_bits age = bits_splat(0);
     if (c->staggered) {
         const real share = random_uniform(random_word(key, RANDOM_INITIAL - 1));
         const real_mask begun = (real_mask)(episode != 0u);
         age = bits_select(begun, age, bits_from_real(share * (float)c->episode_steps));
     }
-    for (int i = 0; i < 2; i++) fresh[ENVIRONMENT_IDENTITY + i] = row[ENVIRONMENT_IDENTITY + i];
-    fresh[ENVIRONMENT_EPISODE] = (real)episode;
-    for (int i = ENVIRONMENT_PARAMETER; i < l->drawn_end; i++) fresh[i] = real_splat(c->nominal[i]);
-    reset_draws(c, key, fresh);
-    reset_derived(c, key, fresh);
-    reference_draw(c, key, fresh);
-    reference_at(c, fresh, age, position, velocity);
-    reset_state(c, key, position, velocity, fresh + ENVIRONMENT_STATE);
-    for (int i = ENVIRONMENT_STATE; i < l->drawn_end; i++) row[i] = real_select(lanes, fresh[i], row[i]);
-    row[ENVIRONMENT_EPISODE] = (real)episode;
-    row[ENVIRONMENT_AGE] = (real)bits_select(lanes, age, (real_bits)row[ENVIRONMENT_AGE]);
-    const real hover = real_splat(c->hover_action);
-    real *history = row + l->history;
-    for (int i = 0; i < 4 * l->history_slots; i++) history[i] = real_select(lanes, hover, history[i]);
+    row[ENVIRONMENT_AGE] = (real)age;
+    for (int i = ENVIRONMENT_PARAMETER; i < c->layout.drawn_end; i++) row[i] = real_splat(c->nominal[i]);
+    reset_draws(c, key, row);
+    reset_derived(c, key, row);
+    reference_draw(c, key, row);
+    reference_at(c, row, age, position, velocity);
+    reset_state(c, key, position, velocity, row + ENVIRONMENT_STATE);
 }
 
 #endif

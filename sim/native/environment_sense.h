@@ -10,16 +10,11 @@ struct environment_view {
     real sensed[SENSED + 6 * ENVIRONMENT_LOOK_AHEAD_MAX]; /* likewise as sensed; then the future references */
 };
 
-/* Where `lanes` is set memory advances; `first`: an episode begins there, so it is filled. */
+/* What the sensors remember is filled at the `first` moment of an episode, and advances at the others. */
 struct environment_moment {
-    real_mask lanes;
     int first;
     real_bits key; /* of the random numbers of this step */
 };
-
-static inline void remember(const struct environment_moment *m, real *memory, real value) {
-    *memory = real_select(m->lanes, value, *memory);
-}
 
 /* x(t - d steps), between x_t, x_t-1 and x_t-2; past: x_t-1 then x_t-2. */
 static inline void sense_delay(const struct environment_layout *l, const struct environment_moment *m, real *row,
@@ -31,8 +26,7 @@ static inline void sense_delay(const struct environment_layout *l, const struct 
     for (int i = 0; i < SENSED; i++) {
         const real now = x[i], one = m->first ? now : past[i], two = m->first ? now : past[SENSED + i];
         x[i] = weight[0] * now + weight[1] * one + weight[2] * two;
-        remember(m, &past[SENSED + i], one);
-        remember(m, &past[i], now);
+        past[SENSED + i] = one, past[i] = now;
     }
 }
 
@@ -50,7 +44,7 @@ static inline void sense_low_pass(const struct environment_layout *l, const stru
     for (int i = 0; i < 3; i++) {
         real *memory = &row[l->gyro_memory + i], *w = &x[SENSED_ANGULAR_VELOCITY + i];
         if (!m->first) *w = *memory + row[l->gyro] * (*w - *memory);
-        remember(m, memory, *w);
+        *memory = *w;
     }
 }
 
@@ -73,7 +67,7 @@ static inline void sense_dropout(const struct environment_layout *l, const struc
     for (int i = 0; i < 3; i++) {
         real *memory = &row[l->position_memory + i], *p = &x[SENSED_POSITION + i];
         if (!m->first) *p = real_select(lost, *memory, *p);
-        remember(m, memory, *p);
+        *memory = *p;
     }
 }
 

@@ -180,16 +180,21 @@ def test_command_delay_mixes_actions(delay: float) -> None:
 
 
 def test_normalised_observation_clips_and_scales() -> None:
+    """Every term, what is sensed as well as past actions."""
     terms = tuple(
-        dataclasses.replace(term, clip=0.1, scale=3.0) if term.name == "position_error" else term
-        for term in default_observation()
+        dataclasses.replace(term, clip=0.1, scale=3.0) if term.name in ("position_error", "action_history") else term
+        for term in default_observation(2)
     )
     raw, scaled = (
-        QuadrotorEnv(dataclasses.replace(EXACT, observation=terms, normalised=flag), n=8).reset()
-        for flag in (False, True)
+        QuadrotorEnv(dataclasses.replace(EXACT, observation=terms, normalised=flag), n=8) for flag in (False, True)
     )
-    assert torch.allclose(scaled[:, :3], raw[:, :3].clamp(-0.1, 0.1) * 3)
-    assert torch.equal(scaled[:, 3:18], raw[:, 3:18])
+    seen = [(raw.reset(), scaled.reset())]
+    seen.append((raw.step(hover(8) - 0.15).observation, scaled.step(hover(8) - 0.15).observation))
+    for plain, normal in seen:
+        assert torch.allclose(normal[:, :3], plain[:, :3].clamp(-0.1, 0.1) * 3)
+        assert torch.equal(normal[:, 3:18], plain[:, 3:18])
+        assert torch.allclose(normal[:, 18:], plain[:, 18:].clamp(-0.1, 0.1) * 3)
+    assert seen[1][0][:, 18:].min() < 0.1 < seen[1][0][:, 18:].max()
 
 
 def test_privileged_is_the_truth() -> None:
