@@ -38,7 +38,7 @@ def bar(title: str) -> Iterator[Bar]:
 
 def say(text: str = "") -> None:
     """A line."""
-    Console(highlight=False, soft_wrap=True).print(text)
+    Console(highlight=False, markup=False, soft_wrap=True).print(text)
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -48,7 +48,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
         drawn.add_column(head, justify="left" if index == 0 else "right")
     for row in rows:
         drawn.add_row(*row)
-    Console(highlight=False).print(drawn)
+    Console(highlight=False, markup=False).print(drawn)
 
 
 def centimetres(metres: float | None) -> str:

@@ -120,7 +120,7 @@ def _draw(table: Table) -> None:
         drawn.add_column(head, justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in table.rows:
         drawn.add_row(*map(_text, row))
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = FILE_WIDTH
     console.print(drawn)

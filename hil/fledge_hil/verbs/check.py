@@ -47,6 +47,6 @@ def run(options: Options) -> int:
     with screen.bar("checking"):
         proof = check_formats.check_formats(policy, directory, options.format, options.robot, original)
     write_atomically(directory / "check.json", proof.to_json())
-    Console(highlight=False).print(check_formats.render(proof))
+    Console(highlight=False, markup=False).print(check_formats.render(proof))
     screen.say(f"{'PASSED' if proof.passed else 'FAILED'}; in full: {directory / 'check.json'}")
     return 0 if proof.passed else 1
