@@ -61,10 +61,6 @@ class Cycles:
     def __add__(self, other: Cycles) -> Cycles:
         return Cycles(self.lower + other.lower, self.nominal + other.nominal, self.upper + other.upper)
 
-    def times(self, count: int) -> Cycles:
-        """The same, `count` times."""
-        return Cycles(self.lower * count, self.nominal * count, self.upper * count)
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -88,33 +84,32 @@ TAKEN = Cycles(1, 2, 3)
 """Refilling the pipeline, on top of the branch."""
 
 
-def model(elf: Path, blocks: Sequence[tuple[int, int]], flash_reads: Sequence[tuple[int, int]]) -> Timing:
+def model(elf: Path | Code, blocks: Sequence[tuple[int, int]], flash_reads: Sequence[tuple[int, int]]) -> Timing:
     """Time of a call that ran through `blocks` and loaded `flash_reads`.
 
     Args:
-        elf: image that ran.
+        elf: image that ran, or its code.
         blocks: address and bytes of each block of instructions, in the order of execution.
         flash_reads: address and bytes of each load from flash, in the order of execution.
     """
-    code = _Code(elf)
-    total, instructions = Cycles(0, 0, 0), 0
-    for (before, block), count in Counter(zip((None, *blocks[:-1]), blocks, strict=True)).items():
-        inside = code.instructions(block)
-        previous = code.instructions(before)[-1] if before else None
-        taken = before is not None and sum(before) != block[0]
-        total += (_block_cycles(previous, inside) + (TAKEN if taken else Cycles(0, 0, 0))).times(count)
-        instructions += len(inside) * count
+    code = elf if isinstance(elf, Code) else Code(elf)
+    lower = nominal = upper = instructions = 0
+    for step, count in Counter(zip((None, *blocks[:-1]), blocks, strict=True)).items():
+        each, inside = code.step(*step)
+        lower, nominal, upper = lower + count * each.lower, nominal + count * each.nominal, upper + count * each.upper
+        instructions += count * inside
     fetched = (address for block in blocks for address in _lines(*block))
     instruction_misses = misses(fetched, INSTRUCTION_LINES)
     data_misses = misses((line for read in flash_reads for line in _lines(*read)), DATA_LINES)
     waits = WAIT_STATES * data_misses
-    total += TAKEN + Cycles(waits, waits, waits + WAIT_STATES * instruction_misses)  # TAKEN: the return
+    waiting = Cycles(waits, waits, waits + WAIT_STATES * instruction_misses)
+    total = Cycles(lower, nominal, upper) + TAKEN + waiting  # TAKEN: the return
     return Timing(instructions, total, instruction_misses, data_misses)
 
 
 def counts(elf: Path, traces: Iterable[Sequence[tuple[int, int]]]) -> list[int]:
     """Instructions in each trace, those of a predicated group counted whether executed or not."""
-    code = _Code(elf)
+    code = Code(elf)
     return [sum(len(code.instructions(block)) for block in blocks) for blocks in traces]
 
 
@@ -133,13 +128,14 @@ def misses(lines: Iterable[int], size: int) -> int:
     return count
 
 
-class _Code:
-    """Instructions of an image, by block."""
+class Code:
+    """Instructions of an image, by block; keep it to time many calls."""
 
     def __init__(self, elf: Path) -> None:
         self._elf = elf
         self._by_address: Mapping[int, Instruction] = decode(image.load(elf))
         self._blocks: dict[tuple[int, int], list[Instruction]] = {}
+        self._steps: dict[tuple[tuple[int, int] | None, tuple[int, int]], tuple[Cycles, int]] = {}
 
     def instructions(self, block: tuple[int, int]) -> list[Instruction]:
         """Raises TimingError where the image has no code."""
@@ -153,6 +149,16 @@ class _Code:
                 address += found[-1].size
             self._blocks[block] = found
         return self._blocks[block]
+
+    def step(self, before: tuple[int, int] | None, block: tuple[int, int]) -> tuple[Cycles, int]:
+        """Cycles of a block behind another, the jump into it included, and its number of instructions."""
+        if (before, block) not in self._steps:
+            inside = self.instructions(block)
+            previous = self.instructions(before)[-1] if before else None
+            taken = before is not None and sum(before) != block[0]
+            cost = _block_cycles(previous, inside) + (TAKEN if taken else Cycles(0, 0, 0))
+            self._steps[before, block] = cost, len(inside)
+        return self._steps[before, block]
 
 
 def _lines(address: int, size: int) -> range:
@@ -199,7 +205,7 @@ def _alone(this: Instruction) -> Cycles:
         return Cycles(2, 2, 12)
     if name in ("tbb", "tbh"):
         return Cycles(2, 2, 2)
-    if name in ("mla", "mls"):
+    if name in ("mla", "mls", "mrs", "msr"):
         return Cycles(1, 1, 2)
     if name == "vmov" and words > 2:
         return Cycles(1, 1, 2)

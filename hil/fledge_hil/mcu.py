@@ -120,6 +120,13 @@ class Mcu:
 
     def trace(self, function: str, *arguments: int) -> Trace:
         """Call a function and list what it ran through and what it loaded from flash."""
+        with self.tracing() as trace:
+            self.call(function, *arguments, timeout=TRACE_TIMEOUT)
+        return trace
+
+    @contextmanager
+    def tracing(self) -> Iterator[Trace]:
+        """List what all calls within run through and load from flash; the lists may be emptied between calls."""
         trace = Trace()
 
         def on_read(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> None:
@@ -129,8 +136,7 @@ class Mcu:
             self._hooked(UC_HOOK_BLOCK, lambda _uc, address, size, _data: trace.blocks.append((address, size))),
             self._hooked(UC_HOOK_MEM_READ, on_read, FLASH, FLASH + FLASH_SIZE - 1),
         ):
-            self.call(function, *arguments, timeout=TRACE_TIMEOUT)
-        return trace
+            yield trace
 
     def record(self, function: str, *arguments: int) -> Execution:
         """Call a function; keep each instruction and access for fledge_export.taint: 0.1 s per 50,000 of them."""

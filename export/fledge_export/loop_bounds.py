@@ -1,0 +1,88 @@
+"""How often a loop runs, where a counter decides: it starts at s, moves by d in every round, and is compared with e.
+
+s, d and e are what fledge_export.values finds; s and e may have a common unknown part, as two pointers into one array
+have. Where more than one exit is decided by a counter, the earliest counts. Any other loop has no bound here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fledge_export.control_flow import Block, Function
+from fledge_export.loops import Loop, Shape
+from fledge_export.value_analysis import Values, decision
+from fledge_export.values import WORD, Unknown, Value, holds
+
+LONGEST = 1 << 16
+"""Rounds that are looked at."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Value in round n: base + offset + n step."""
+
+    base: Unknown | None
+    offset: int
+    step: int
+
+    def at(self, round_: int) -> int:
+        """Without the base."""
+        return (self.offset + round_ * self.step) & WORD
+
+
+def rounds(function: Function, its: Shape, values: Values, loop: Loop) -> int | None:
+    """How often the header is executed at most each time the loop is entered; None if no counter says."""
+    found = [
+        count
+        for block in _exits(function, its, values, loop)
+        if (count := _count(function, values, loop, block)) is not None
+    ]
+    return min(found, default=None)
+
+
+def _exits(function: Function, its: Shape, values: Values, loop: Loop) -> Iterator[Block]:
+    """Blocks that may leave the loop and that every round passes."""
+    inner = {
+        start for header, other in its.loops.items() if header in loop.body - {loop.header} for start in other.body
+    }
+    for start in sorted((loop.body - inner) & set(values.exit)):
+        block = function.blocks[start]
+        leaves = any(goal not in loop.body for goal in block.following)
+        if leaves and len(block.following) == 2 and all(start in its.dominators[latch] for latch in loop.latches):
+            yield block
+
+
+def _count(function: Function, values: Values, loop: Loop, block: Block) -> int | None:
+    decided = decision(block, values.exit[block.start])
+    if decided is None:
+        return None
+    comparison, condition = decided
+    first, second = (_line(function, values, loop, value) for value in (comparison.first, comparison.second))
+    if first is None or second is None or first.base != second.base:
+        return None
+    if first.base is not None and (comparison.operation != "sub" or condition not in ("eq", "ne")):
+        return None
+    leaves_when_taken = int(block.last.text.rsplit("#", 1)[1], 0) not in loop.body
+    for count in range(LONGEST):
+        if holds(comparison.operation, first.at(count), second.at(count), condition) == leaves_when_taken:
+            return count + 1
+    return None
+
+
+def _line(function: Function, values: Values, loop: Loop, value: Value) -> _Line | None:
+    """As a line over the rounds: something from outside, or what moves by the same number in every round."""
+    inside = {each.address for start in loop.body for each in function.blocks[start].instructions}
+    base = value.base
+    if base is None or base.place not in inside:
+        return _Line(base, value.offset, 0)
+    start = values.before[loop.header].get(base.register)
+    ends = {values.exit[latch].registers.get(base.register) for latch in loop.latches if latch in values.exit}
+    end = ends.pop() if len(ends) == 1 else None
+    if base.place != loop.header or start is None or end is None or end.base != base or _inner(start, inside):
+        return None
+    return _Line(start.base, (start.offset + value.offset) & WORD, end.offset)
+
+
+def _inner(value: Value, inside: set[int]) -> bool:
+    return value.base is not None and value.base.place in inside
