@@ -60,10 +60,24 @@ def test_an_absent_peer_is_named_with_what_to_install() -> None:
 
 def test_a_case_that_a_peer_lacks_is_left_empty() -> None:
     entries = [Entry("numpy", "numpy_peer", "step", ""), Entry("other", "numpy_peer", "rendering", "")]
-    by_label = {result.entry.label: result.rate for result in contest.hold(entries, (4,), 1, BRIEF).results}
-    assert by_label["other"] is None
-    assert by_label["numpy"] is not None
-    assert by_label["numpy"].cpu > 0
+    ours, other = contest.hold(entries, (4,), 1, BRIEF).results
+    assert (other.rate, other.reason) == (None, "no case rendering")
+    assert ours.rate is not None
+    assert ours.rate.cpu > 0
+
+
+def test_a_peer_that_dies_is_reported_and_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("worker.py", "numpy_peer.py"):
+        (tmp_path / name).write_text((contest.PEERS / name).read_text())
+    dying = "import os\nPACKAGES = ()\nCASES = {'step': lambda batch, threads: lambda: os._exit(3)}\n"
+    (tmp_path / "dying_peer.py").write_text(dying)
+    monkeypatch.setattr(contest, "PEERS", tmp_path)
+    entries = [Entry("dying", "dying_peer", "step", ""), Entry("numpy", "numpy_peer", "step", "")]
+    first, second, *_ = contest.hold(entries, (1, 2), 1, BRIEF).results
+    assert (first.rate, first.reason) == (None, "its process ended with exit code 3")
+    assert second.rate is not None
 
 
 def test_figures_reach_the_file_and_the_ratio_is_theirs(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,9 @@ class Result:
     batch: int
     threads: int
     rate: Rate | None
-    """None: the peer does not offer it."""
+    """None: see `reason`."""
+    reason: str = ""
+    """Why there is no rate."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,30 @@ class Worker:
         self.absent: str | None = hello.get("absent")
         self.versions: dict[str, str] = hello.get("versions", {})
 
-    def measure(self, case: str, batch: int, seconds: float) -> tuple[float, float] | None:
-        """Steps per second of processor time and of wall-clock time; None if the peer does not offer the case."""
+    def measure(self, case: str, batch: int, seconds: float) -> tuple[float, float] | str:
+        """Steps per second of processor time and of wall-clock time, or why not."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"case": case, "batch": batch, "seconds": seconds}) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps({"case": case, "batch": batch, "seconds": seconds}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return "its process ended"
         answer = self._read()
-        return None if "error" in answer else (answer["cpu"], answer["wall"])
+        return str(answer["error"]) if "error" in answer else (answer["cpu"], answer["wall"])
 
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            return {"absent": f"ended with exit code {self._process.wait()}", "error": "ended"}
+            code = self._process.wait()
+            return {"absent": f"ended with exit code {code}", "error": f"its process ended with exit code {code}"}
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -147,13 +154,16 @@ def _round_robin(
 ) -> Iterator[Result]:
     entries = [entry for entry in entries if not entry.batches or batch in entry.batches]
     rounds: list[list[tuple[float, float]]] = [[] for _ in entries]
+    reasons = [""] * len(entries)
     for _ in range(effort.rounds):
-        for entry, rates in zip(entries, rounds, strict=True):
-            rate = workers[entry.peer].measure(entry.case, batch, effort.seconds)
-            if rate is not None:
-                rates.append(rate)
-    for entry, rates in zip(entries, rounds, strict=True):
-        yield Result(entry, batch, threads, _median(rates) if rates else None)
+        for i, entry in enumerate(entries):
+            rate = reasons[i] or workers[entry.peer].measure(entry.case, batch, effort.seconds)
+            if isinstance(rate, str):
+                reasons[i] = rate
+            else:
+                rounds[i].append(rate)
+    for entry, rates, reason in zip(entries, rounds, reasons, strict=True):
+        yield Result(entry, batch, threads, None if reason else _median(rates), reason)
 
 
 def _median(rates: Sequence[tuple[float, float]]) -> Rate:

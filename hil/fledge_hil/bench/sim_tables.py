@@ -22,6 +22,9 @@ def rates(title: str, threads: int, held: Contest, effort: Effort) -> Table:
     measured = {(result.entry.label, result.batch): _rate(result) for result in held.results}
     rows = tuple((label, *(cell for batch in batches for cell in _pair(measured, label, batch))) for label in labels)
     unit = "M/s of processor time" if threads == 1 else "M/s of wall-clock time"
+    missing = {
+        f"{result.entry.label}, {result.batch}: {result.reason}": None for result in held.results if result.reason
+    }
     spreads = [result.rate.spread for result in held.results if result.rate is not None]
     return Table(
         title=f"{title}, {threads} thread{'s' * (threads > 1)} [{unit}]",
@@ -30,6 +33,7 @@ def rates(title: str, threads: int, held: Contest, effort: Effort) -> Table:
         notes=(
             f"x: fledge over it. Medians of {effort.rounds} rounds of at least {effort.seconds:g} s, in turns; "
             f"fastest over slowest round: {statistics.median(spreads or [1.0]):.2f} in the median.",
+            *missing,
         ),
     )
 
