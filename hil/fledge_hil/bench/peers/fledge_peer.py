@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from fledge_sim import kernel, presets, robot
+from fledge_sim.arrays import empty
 from fledge_sim.environment import Actuation, EnvConfig, Gusts, Sensors
 from fledge_sim.physics import Physics
 from fledge_sim.quadrotor_env import QuadrotorEnv
@@ -40,7 +41,8 @@ def prepared_step(batch: int, threads: int) -> Call:
 def step_and_adjoint(batch: int, threads: int) -> Call:
     """A step, and the reverse sweep of that step."""
     state, setpoint, parameters = _batch(batch)
-    adjoint, following = np.ones_like(state), np.empty_like(state)
+    adjoint, following = empty(*state.shape), empty(*state.shape)
+    adjoint[:] = 1
 
     def call() -> None:
         kernel.step(state, setpoint, parameters, DT, threads=threads, out=following)
