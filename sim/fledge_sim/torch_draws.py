@@ -31,12 +31,12 @@ class Round(NamedTuple):
     """(R, 1)"""
     normal: Tensor
     """(R, 1)"""
-    exponential: Tensor
-    """(R, 1) bool"""
+    exponential: Tensor | None
+    """(R, 1) bool; None: no row."""
     adds: Tensor
     """(R, 1) bool: row + v."""
-    divides: Tensor
-    """(R, 1) bool: row / v; otherwise row v."""
+    divides: Tensor | None
+    """(R, 1) bool: row / v; otherwise row v. None: no row divides."""
 
 
 class Rounds(NamedTuple):
@@ -65,8 +65,10 @@ def draw_rows(rounds: Rounds, key: Tensor) -> Tensor:
     uniform, normal = torch_random.uniform(words), torch_random.normal(words)
     for each in rounds.rounds:
         value = each.offset + each.uniform * uniform[each.channel] + each.normal * normal[each.channel]
-        value = torch.where(each.exponential, torch.exp(value), value)
-        rows = torch.where(each.adds, rows + value, torch.where(each.divides, rows / value, rows * value))
+        if each.exponential is not None:
+            value = torch.where(each.exponential, torch.exp(value), value)
+        scaled = rows * value if each.divides is None else torch.where(each.divides, rows / value, rows * value)
+        rows = torch.where(each.adds, rows + value, scaled)
     return rows
 
 
@@ -74,12 +76,15 @@ def _round(draws: Sequence[Draw], device: torch.device) -> Round:
     def column(values: Sequence[float | bool]) -> Tensor:
         return torch.tensor(values, device=device)[:, None]
 
+    def flags(values: Sequence[bool]) -> Tensor | None:
+        return column(values) if any(values) else None
+
     return Round(
         torch.tensor([draw.channel - int(Channel.DRAW) for draw in draws], device=device),
         column([draw.a for draw in draws]),
         column([0.0 if draw.distribution == "normal" else draw.b - draw.a for draw in draws]),
         column([draw.b if draw.distribution == "normal" else 0.0 for draw in draws]),
-        column([draw.distribution == "log_uniform" for draw in draws]),
+        flags([draw.distribution == "log_uniform" for draw in draws]),
         column([draw.operation == "add" for draw in draws]),
-        column([draw.operation == "divide" for draw in draws]),
+        flags([draw.operation == "divide" for draw in draws]),
     )
