@@ -47,7 +47,7 @@ class Step(NamedTuple):
     ended_observation: Tensor
     """(n, I) float32: where an episode ended, its last observation; undefined elsewhere (see `final_observation`)."""
     privileged: Tensor | None = None
-    """(n, P) float32, truth for a critic, rows as in environment_rows.Privileged; None unless asked for."""
+    """(n, P) float32, truth for a critic, as in environment_privileged.py; None unless asked for."""
     ended_privileged: Tensor | None = None
     """(n, P): as `ended_observation`."""
 

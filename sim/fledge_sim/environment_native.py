@@ -11,6 +11,7 @@ from typing import Any
 from fledge_sim import environment_rows as rows
 from fledge_sim.actuation import KINDS
 from fledge_sim.environment import EnvConfig
+from fledge_sim.environment_privileged import privileged_entries, privileged_size
 from fledge_sim.native import open_library
 from fledge_sim.tasks import ReferenceDistribution
 from fledge_sim.trajectories import WAYPOINTS_MAX, SmoothReference, WaypointReference
@@ -229,7 +230,7 @@ def fill(config: EnvConfig) -> Config:
 
 def _tables(config: EnvConfig) -> dict[str, Any]:
     sensed = [term for term in config.observation if term.name != "action_history"]
-    drawn, extra = rows.draws(config), rows.privileged_entries(config)
+    drawn, extra = rows.draws(config), privileged_entries(config)
     nominal = rows.nominal_column(config)
     assert len(drawn) <= DRAWS_MAX
     assert len(extra) <= PRIVILEGED_MAX
@@ -239,7 +240,7 @@ def _tables(config: EnvConfig) -> dict[str, Any]:
         "history_length": config.history_length,
         "terms": len(sensed),
         "draws": len(drawn),
-        "privileged_size": rows.privileged_size(config),
+        "privileged_size": privileged_size(config),
         "term": (_Term * TERMS_MAX)(
             *(_Term(SENSED_PLACES.get(t.name, -1), t.size, t.clip, t.scale) for t in config.observation)
         ),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fledge_sim.counter_random import Channel
 from fledge_sim.environment import EnvConfig
 from fledge_sim.randomize import yaw_inertia_factors
-from fledge_sim.rows import PARAMETERS, STATES, Parameter, State, parameter_rows
+from fledge_sim.rows import PARAMETERS, STATES, Parameter, parameter_rows
 from fledge_sim.trajectories import SmoothReference, WaypointReference
 
 SENSED = 18
@@ -194,7 +194,8 @@ class _Draws:
         self._channel += 1
 
 
-def _parameter(first: Parameter, count: int = 1) -> range:
+def parameter_places(first: Parameter, count: int = 1) -> range:
+    """Rows of a physical parameter and those after it."""
     return range(Row.PARAMETER + first, Row.PARAMETER + first + count)
 
 
@@ -211,19 +212,19 @@ def draws(config: EnvConfig) -> tuple[Draw, ...]:
 def _robot_draws(table: _Draws, config: EnvConfig) -> None:
     spread, p = config.randomization, Parameter
     around = {name: (1 - value, 1 + value) for name, value in vars(spread).items() if isinstance(value, int | float)}
-    table.add(_parameter(p.MASS_INVERSE), *around["mass"], "divide")
-    inertia, inverse = _parameter(p.INERTIA, 3), _parameter(p.INERTIA_INVERSE, 3)
+    table.add(parameter_places(p.MASS_INVERSE), *around["mass"], "divide")
+    inertia, inverse = parameter_places(p.INERTIA, 3), parameter_places(p.INERTIA_INVERSE, 3)
     table.add(inertia, *around["inertia"], "multiply", inverse=inverse, each=False)
     table.add(inertia[2:], *yaw_inertia_factors(config.robot, spread), "multiply", inverse=inverse[2:])
-    table.add(_parameter(p.ROTOR_X, 8), *around["rotor_position"], "multiply", each=False)
-    table.add(_parameter(p.THRUST_SCALE, 4), *around["thrust"], "multiply", each=False)
-    table.add(_parameter(p.THRUST_SCALE, 4), *around["thrust_per_rotor"], "multiply")
-    table.add(_parameter(p.TORQUE_PER_THRUST, 4), *around["torque_per_thrust"], "multiply", each=False)
-    table.add(_parameter(p.LAG_RISE_INVERSE, 2), *around["rotor_lag"], "divide", each=False)
-    table.add(_parameter(p.DRAG, 3), 0.0, spread.drag)
-    table.add(_parameter(p.GROUND_EFFECT_AREA), *around["ground_effect"], "multiply")
-    table.add(_parameter(p.SPEED_PER_VOLT), *around["speed_per_volt"], "multiply")
-    table.add(_parameter(p.DRIVE_POWER), *around["drive_power"], "multiply")
+    table.add(parameter_places(p.ROTOR_X, 8), *around["rotor_position"], "multiply", each=False)
+    table.add(parameter_places(p.THRUST_SCALE, 4), *around["thrust"], "multiply", each=False)
+    table.add(parameter_places(p.THRUST_SCALE, 4), *around["thrust_per_rotor"], "multiply")
+    table.add(parameter_places(p.TORQUE_PER_THRUST, 4), *around["torque_per_thrust"], "multiply", each=False)
+    table.add(parameter_places(p.LAG_RISE_INVERSE, 2), *around["rotor_lag"], "divide", each=False)
+    table.add(parameter_places(p.DRAG, 3), 0.0, spread.drag)
+    table.add(parameter_places(p.GROUND_EFFECT_AREA), *around["ground_effect"], "multiply")
+    table.add(parameter_places(p.SPEED_PER_VOLT), *around["speed_per_volt"], "multiply")
+    table.add(parameter_places(p.DRIVE_POWER), *around["drive_power"], "multiply")
     table.add(range(Row.COMMAND_DELAY, Row.COMMAND_DELAY + 1), *spread.control_delay)
     table.add(range(Row.NOISE_SCALE, Row.NOISE_SCALE + 1), *spread.noise_scale)
 
@@ -231,14 +232,18 @@ def _robot_draws(table: _Draws, config: EnvConfig) -> None:
 def _span_draws(table: _Draws, config: EnvConfig) -> None:
     """Moves what has a span from the robot's own value to one drawn; as randomize.sample_parameters."""
     spread, robot, p = config.randomization, config.robot, Parameter
-    mass, inertia, inverse = _parameter(p.MASS_INVERSE), _parameter(p.INERTIA, 3), _parameter(p.INERTIA_INVERSE, 3)
+    mass, inertia, inverse = (
+        parameter_places(p.MASS_INVERSE),
+        parameter_places(p.INERTIA, 3),
+        parameter_places(p.INERTIA_INVERSE, 3),
+    )
     roll, pitch, yaw = robot.inertia
     table.span(spread.mass_span, {}, {mass[0]: robot.mass})
     axes = (roll, pitch, roll)
     table.span(spread.inertia_span, dict(zip(inertia, axes, strict=True)), dict(zip(inverse, axes, strict=True)))
     table.span(spread.yaw_ratio_span, {inertia[2]: yaw / roll}, {inverse[2]: yaw / roll})
-    table.span(spread.thrust_max_span, dict.fromkeys(_parameter(p.THRUST_SCALE, 4), robot.thrust_max), {})
-    rise, fall = _parameter(p.LAG_RISE_INVERSE, 2)
+    table.span(spread.thrust_max_span, dict.fromkeys(parameter_places(p.THRUST_SCALE, 4), robot.thrust_max), {})
+    rise, fall = parameter_places(p.LAG_RISE_INVERSE, 2)
     table.span(spread.lag_rise_span, {}, {rise: robot.rotor_time_constant_rise})
     table.span(spread.lag_fall_span, {}, {fall: robot.rotor_time_constant_fall})
 
@@ -246,8 +251,8 @@ def _span_draws(table: _Draws, config: EnvConfig) -> None:
 def _disturbance_draws(table: _Draws, config: EnvConfig) -> None:
     spread, places, robot = config.randomization, layout(config), config.robot
     weight = robot.mass * robot.gravity
-    table.add(_parameter(Parameter.DISTURBANCE_FORCE, 3), 0.0, spread.disturbance_force * weight, normal=True)
-    table.add(_parameter(Parameter.DISTURBANCE_TORQUE, 3), 0.0, spread.disturbance_torque * weight, normal=True)
+    table.add(parameter_places(Parameter.DISTURBANCE_FORCE, 3), 0.0, spread.disturbance_force * weight, normal=True)
+    table.add(parameter_places(Parameter.DISTURBANCE_TORQUE, 3), 0.0, spread.disturbance_torque * weight, normal=True)
     if places.gust >= 0:
         table.add(range(places.gust, places.gust + 2), -config.gusts.mean, config.gusts.mean)
         table.add(range(places.gust + 3, places.gust + 4), *config.gusts.intensity)
@@ -256,7 +261,7 @@ def _disturbance_draws(table: _Draws, config: EnvConfig) -> None:
         use = config.battery
         table.add(range(places.battery, places.battery + 1), *use.charge)
         table.add(range(places.battery + 1, places.battery + 2), 1 - use.capacity, 1 + use.capacity, "divide")
-        table.add(_parameter(Parameter.BATTERY_RESISTANCE), 1 - use.resistance, 1 + use.resistance, "multiply")
+        table.add(parameter_places(Parameter.BATTERY_RESISTANCE), 1 - use.resistance, 1 + use.resistance, "multiply")
 
 
 def _sensor_draws(table: _Draws, config: EnvConfig) -> None:
@@ -282,60 +287,6 @@ def nominal_column(config: EnvConfig) -> NDArray[np.float32]:
     if places.battery >= 0:
         column[places.battery + 1] = 1 / config.robot.battery_capacity
     return column
-
-
-@dataclass(frozen=True)
-class PrivilegedEntry:
-    """(row - offset) * factor; environment_privileged in C."""
-
-    row: int
-    offset: float
-    factor: float
-
-
-PRIVILEGED_FIRST = SENSED + 1
-"""The privileged observation begins with the true errors, rotation and rates in the order of SENSED and the share of
-the episode that is left; the entries of `privileged_entries` follow."""
-
-
-def privileged_entries(config: EnvConfig) -> tuple[PrivilegedEntry, ...]:
-    """Rotor speeds, disturbances and physical parameters, each near the order of one.
-
-    Rotor speed / hover speed - 1; force / weight; torque / (weight arm); parameter / nominal - 1, or the parameter
-    itself where the nominal is zero; delay [steps]; noise scale; wind [m/s]; battery voltage / nominal - 1.
-    """
-    robot, places, p = config.robot, layout(config), Parameter
-    weight = robot.mass * robot.gravity
-    arm = max(abs(x) for xy in robot.rotor_position for x in xy)
-    entries = [_relative(Row.STATE + State.ROTOR_SPEED + i, robot.hover_rotor_speed) for i in range(4)]
-    entries += [PrivilegedEntry(row, 0.0, 1 / weight) for row in _parameter(p.DISTURBANCE_FORCE, 3)]
-    entries += [PrivilegedEntry(row, 0.0, 1 / (weight * arm)) for row in _parameter(p.DISTURBANCE_TORQUE, 3)]
-    nominal = nominal_column(config)
-    for first, count in (
-        (p.MASS_INVERSE, 1),
-        (p.INERTIA, 3),
-        (p.ROTOR_X, 1),
-        (p.THRUST_SCALE, 4),
-        (p.TORQUE_PER_THRUST, 1),
-        (p.LAG_RISE_INVERSE, 1),
-        (p.LAG_FALL_INVERSE, 1),
-        (p.DRAG, 3),
-        (p.BATTERY_VOLTAGE, 1),
-    ):
-        entries += [_relative(row, float(nominal[row])) for row in _parameter(first, count)]
-    entries += [PrivilegedEntry(row, 0.0, 1.0) for row in (Row.COMMAND_DELAY, Row.NOISE_SCALE)]
-    if places.gust >= 0:
-        entries += [PrivilegedEntry(row, 0.0, 1.0) for row in _parameter(p.WIND, 3)]
-    return tuple(entries)
-
-
-def _relative(row: int, nominal: float) -> PrivilegedEntry:
-    return PrivilegedEntry(row, nominal, 1 / nominal) if nominal else PrivilegedEntry(row, 0.0, 1.0)
-
-
-def privileged_size(config: EnvConfig) -> int:
-    """P."""
-    return PRIVILEGED_FIRST + len(privileged_entries(config))
 
 
 def angle_coefficients(angle_max: float) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fledge_sim import counter_random, environment_native, environment_rows
 from fledge_sim.environment import EnvConfig, Step
 from fledge_sim.environment_outputs import Outputs, aligned
+from fledge_sim.environment_privileged import privileged_size
 from fledge_sim.environment_rows import Row
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import PARAMETERS, ROTORS, STATES, State
@@ -78,7 +79,7 @@ class QuadrotorEnv:
         self.config, self.n, self.threads = config, n, threads
         self.layout = environment_rows.layout(config)
         self.observation_size = config.observation_size
-        self.privileged_size = environment_rows.privileged_size(config) if config.privileged else 0
+        self.privileged_size = privileged_size(config) if config.privileged else 0
         self._torch, self._first_world, self._action_shape = torch, first_world, (n, ROTORS)
         self._library = environment_native.load_library()
         self._lanes = int(self._library.fledge_environment_lanes())

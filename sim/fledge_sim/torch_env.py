@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fledge_sim import torch_random
 from fledge_sim.environment import EnvConfig, Step
-from fledge_sim.environment_rows import privileged_size
+from fledge_sim.environment_privileged import privileged_size
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import PARAMETERS, ROTORS, STATES
 from fledge_sim.torch_memory import Memory, blank, copied

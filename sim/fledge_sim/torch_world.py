@@ -12,7 +12,8 @@ from torch import Tensor
 from fledge_sim import drive, torch_random, torch_step
 from fledge_sim.counter_random import Channel
 from fledge_sim.environment import EnvConfig
-from fledge_sim.environment_rows import SENSED, PrivilegedEntry, Row, has_whole_drive, privileged_entries
+from fledge_sim.environment_privileged import PrivilegedEntry, privileged_entries
+from fledge_sim.environment_rows import SENSED, Row, has_whole_drive
 from fledge_sim.rows import Parameter, State
 from fledge_sim.torch_memory import Memory, Places, places_of, where
 from fledge_sim.torch_reference import reference_of

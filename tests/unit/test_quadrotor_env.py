@@ -19,7 +19,8 @@ from fledge_sim.environment import (
     Termination,
     default_observation,
 )
-from fledge_sim.environment_rows import PRIVILEGED_FIRST, Row
+from fledge_sim.environment_privileged import PRIVILEGED_FIRST
+from fledge_sim.environment_rows import Row
 from fledge_sim.errors import FledgeError
 from fledge_sim.quadrotor_env import QuadrotorEnv
 from fledge_sim.rows import State
