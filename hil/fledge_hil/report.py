@@ -131,7 +131,7 @@ def document(report: Report, findings: Findings) -> str:
         "versions": report.versions,
         "parameters": report.policy.parameter_count,
         "contract_sha256": contract.sha256,
-        "contract": contract,
+        "contract": json.loads(contract.canonical_json()),  # what was hashed
     }
     return json.dumps(_plain(tree), indent=2, allow_nan=False) + "\n"
 
