@@ -8,6 +8,7 @@
 #define FLEDGE_QUADROTOR_H
 
 #include "actuation.h"
+#include "quadrotor_free.h"
 #include "quadrotor_rate.h"
 
 /* out = x + scale y */
@@ -37,76 +38,6 @@ static inline real quadrotor_runge_kutta(const struct quadrotor_model *model, co
     for (int i = 0; i < QUADROTOR_STATES; i++) x_next[i] = x[i] + h / 6 * (sum[i] + k[i]);
     return quaternion_normalise(x_next + QUADROTOR_QUATERNION);
 }
-
-/* ---- the same away from the ground, where each part of the state depends only on the parts before it: rotors,
- * rotation, attitude, velocity, position. Taken through all four stages part by part, they need few registers and keep
- * the processor busier than stage by stage. -------------------------------------------------------- */
-
-/* What stage s adds to the weighted sum of four slopes. */
-static inline void quadrotor_accumulate(int s, const real *slope, int rows, real *sum) {
-    for (int i = 0; i < rows; i++) sum[i] = s == 0 ? slope[i] : s == 3 ? sum[i] + slope[i] : sum[i] + 2 * slope[i];
-}
-
-/* Rows of the state at stage s; slope is of the stage before. */
-static inline void quadrotor_stage(const real *x, int s, real_scalar h, const real *slope, int rows, real *stage) {
-    const real_scalar reach = s == 3 ? h : h / 2;
-    for (int i = 0; i < rows; i++) stage[i] = s == 0 ? x[i] : x[i] + reach * slope[i];
-}
-
-static inline void quadrotor_finish(const real *x, real_scalar h, const real *sum, int rows, real *x_next) {
-    for (int i = 0; i < rows; i++) x_next[i] = x[i] + h / 6 * sum[i];
-}
-
-#define QUADROTOR_EACH_STAGE _Pragma("GCC unroll 4") for (int s = 0; s < 4; s++)
-
-static inline void quadrotor_free_rotation(const struct quadrotor_model *model, const real *x, const real *setpoint,
-                                           unsigned effects, real_scalar h, real lift[4], real spin[4][3],
-                                           real *x_next) {
-    const real *n = x + QUADROTOR_ROTOR_SPEED, *w = x + QUADROTOR_ANGULAR_VELOCITY;
-    real n_stage[4], n_dot[4], n_sum[4], w_dot[3], w_sum[3], thrust[4], torque[4][3];
-    QUADROTOR_EACH_STAGE {
-        quadrotor_stage(n, s, h, n_dot, 4, n_stage);
-        quadrotor_thrust(n_stage, model->parameter, thrust);
-        quadrotor_rotor_rate(model, n_stage, thrust, setpoint, effects, n_dot);
-        quadrotor_accumulate(s, n_dot, 4, n_sum);
-        lift[s] = quadrotor_lift(model, thrust, torque[s]);
-    }
-    QUADROTOR_EACH_STAGE {
-        quadrotor_stage(w, s, h, w_dot, 3, spin[s]);
-        quadrotor_spin_rate(model, torque[s], spin[s], w_dot);
-        quadrotor_accumulate(s, w_dot, 3, w_sum);
-    }
-    quadrotor_finish(n, h, n_sum, 4, x_next + QUADROTOR_ROTOR_SPEED);
-    quadrotor_finish(w, h, w_sum, 3, x_next + QUADROTOR_ANGULAR_VELOCITY);
-}
-
-static inline void quadrotor_free_runge_kutta(const struct quadrotor_model *model, const real *x, const real *setpoint,
-                                              unsigned effects, real_scalar h, real *x_next) {
-    const real *q = x + QUADROTOR_QUATERNION, *v = x + QUADROTOR_VELOCITY;
-    real lift[4], spin[4][3], q_stage[4], q_dot[4], q_sum[4], v_stage[3], v_dot[3], v_sum[3], p_sum[3], rotation[9];
-    quadrotor_free_rotation(model, x, setpoint, effects, h, lift, spin, x_next);
-    QUADROTOR_EACH_STAGE {
-        quadrotor_stage(q, s, h, q_dot, 4, q_stage);
-        quadrotor_stage(v, s, h, v_dot, 3, v_stage);
-        quaternion_rate(q_stage, spin[s], q_dot);
-        quadrotor_acceleration(model, lift[s], q_stage, v_dot);
-        if (effects & QUADROTOR_EFFECT_DRAG) {
-            real force[3] = {real_splat(0), real_splat(0), real_splat(0)};
-            quaternion_matrix(q_stage, rotation);
-            quadrotor_add_drag(rotation, v_stage, model->parameter, force);
-            quadrotor_accelerate(model, force, v_dot);
-        }
-        quadrotor_accumulate(s, q_dot, 4, q_sum);
-        quadrotor_accumulate(s, v_dot, 3, v_sum);
-        quadrotor_accumulate(s, v_stage, 3, p_sum);
-    }
-    quadrotor_finish(q, h, q_sum, 4, x_next + QUADROTOR_QUATERNION);
-    quadrotor_finish(x + QUADROTOR_POSITION, h, p_sum, 3, x_next + QUADROTOR_POSITION);
-    quadrotor_finish(v, h, v_sum, 3, x_next + QUADROTOR_VELOCITY);
-    quaternion_normalise(x_next + QUADROTOR_QUATERNION);
-}
-
-/* ---- Runge-Kutta backwards ---------------------------------------------------------------------- */
 
 /* l: adjoint of x_next on entry, of x on return; setpoint_bar is added to. Stages are recomputed.
  *   k4' = h/6 l;  k3' = h/3 l + h J4^T k4';  k2' = h/3 l + h/2 J3^T k3';  k1' = h/6 l + h/2 J2^T k2' */
@@ -166,13 +97,19 @@ static inline void quadrotor_semi_implicit_reverse(const struct quadrotor_model 
 
 /* ---- one step, and several ---------------------------------------------------------------------- */
 
+/* Away from the ground there is a quicker way (quadrotor_free.h). */
+static inline int quadrotor_is_free(unsigned effects) {
+    return !(effects & (QUADROTOR_EFFECT_FLOOR | QUADROTOR_EFFECT_GROUND_EFFECT));
+}
+
 static inline void quadrotor_substep(const struct quadrotor_model *model, const real *x, const real *setpoint,
                                      unsigned effects, real_scalar h, real *x_next) {
     if (effects & QUADROTOR_EFFECT_SEMI_IMPLICIT)
         quadrotor_semi_implicit(model, x, setpoint, effects, h, x_next);
-    else if (!(effects & (QUADROTOR_EFFECT_FLOOR | QUADROTOR_EFFECT_GROUND_EFFECT)))
-        quadrotor_free_runge_kutta(model, x, setpoint, effects, h, x_next);
-    else
+    else if (quadrotor_is_free(effects)) {
+        struct quadrotor_free_stages stage;
+        quadrotor_free_runge_kutta(model, x, setpoint, effects, h, &stage, x_next);
+    } else
         quadrotor_runge_kutta(model, x, setpoint, effects, h, x_next);
 }
 
@@ -180,6 +117,8 @@ static inline void quadrotor_substep_reverse(const struct quadrotor_model *model
                                              unsigned effects, real_scalar h, real *l, real *setpoint_bar) {
     if (effects & QUADROTOR_EFFECT_SEMI_IMPLICIT)
         quadrotor_semi_implicit_reverse(model, x, setpoint, effects, h, l, setpoint_bar);
+    else if (quadrotor_is_free(effects))
+        quadrotor_free_runge_kutta_reverse(model, x, setpoint, effects, h, l, setpoint_bar);
     else
         quadrotor_runge_kutta_reverse(model, x, setpoint, effects, h, l, setpoint_bar);
 }

@@ -105,31 +105,23 @@ static inline void quadrotor_rate(const struct quadrotor_model *model, const rea
 
 /* ---- backwards ---------------------------------------------------------------------------------- */
 
-/* Thrust, ground effect and battery backwards. effective_bar: adjoint of the thrust that acts on the body;
- * target_bar: of the set-point that reaches the rotor. Adds to the rest. */
-static inline void quadrotor_rotors_reverse(const struct quadrotor_model *model, const real *x, const real *setpoint,
-                                            unsigned effects, const real rotation[9], const real effective_bar[4],
-                                            const real *l, real rotation_bar[9], real *x_bar, real *setpoint_bar) {
-    const real *p = model->parameter, *n = x + QUADROTOR_ROTOR_SPEED, *curve = p + QUADROTOR_THRUST_CURVE;
-    real *n_bar = x_bar + QUADROTOR_ROTOR_SPEED;
-    real thrust[4], thrust_bar[4], ceiling = real_splat(0), ceiling_bar = real_splat(0);
+/* thrust_bar: adjoint of the thrust of eq. 5, before the battery's share is added to it; n_dot_bar: of n_dot. Writes
+ * n_bar, adds to setpoint_bar. */
+static inline void quadrotor_rotors_reverse(const struct quadrotor_model *model, const real *n, const real *setpoint,
+                                            unsigned effects, real thrust_bar[4], const real *n_dot_bar, real *n_bar,
+                                            real *setpoint_bar) {
+    const real *p = model->parameter, *curve = p + QUADROTOR_THRUST_CURVE, zero = real_splat(0);
+    real thrust[4], ceiling = zero, ceiling_bar = zero;
     quadrotor_thrust(n, p, thrust);
     if (effects & QUADROTOR_EFFECT_BATTERY) ceiling = quadrotor_speed_ceiling(&model->battery, thrust, n);
     for (int i = 0; i < 4; i++) {
-        thrust_bar[i] = effective_bar[i];
-        if (effects & QUADROTOR_EFFECT_GROUND_EFFECT) {
-            const struct quadrotor_ground_effect ground = quadrotor_ground_effect(rotation, x, p, i);
-            quadrotor_ground_effect_reverse(&ground, p, i, effective_bar[i] * thrust[i], rotation_bar, x_bar);
-            thrust_bar[i] *= ground.factor;
-        }
         real target = setpoint[i];
         if (effects & QUADROTOR_EFFECT_BATTERY) target = real_min(target, ceiling);
-        real lag_bar = l[QUADROTOR_ROTOR_SPEED + i] * quadrotor_lag(target, n[i], p);
+        real lag_bar = n_dot_bar[i] * quadrotor_lag(target, n[i], p);
         n_bar[i] = -lag_bar;
         if (effects & QUADROTOR_EFFECT_BATTERY) {
-            const real_mask limited = real_greater(setpoint[i], ceiling);
-            ceiling_bar += real_select(limited, lag_bar, real_splat(0));
-            lag_bar = real_select(limited, real_splat(0), lag_bar);
+            ceiling_bar += real_choose(setpoint[i], ceiling, lag_bar, zero);
+            lag_bar = real_choose(setpoint[i], ceiling, zero, lag_bar);
         }
         setpoint_bar[i] += lag_bar;
     }
@@ -139,47 +131,79 @@ static inline void quadrotor_rotors_reverse(const struct quadrotor_model *model,
         n_bar[i] += thrust_bar[i] * p[QUADROTOR_THRUST_SCALE + i] * (curve[1] + 2 * curve[2] * n[i]);
 }
 
+/* Adjoint of each thrust from those of the acceleration along the half axis and of the torque. */
+static inline void quadrotor_lift_reverse(const struct quadrotor_model *model, real lift_bar, const real torque_bar[3],
+                                          real thrust_bar[4]) {
+    const real *p = model->parameter, total_bar = model->lift * lift_bar;
+    for (int i = 0; i < 4; i++)
+        thrust_bar[i] = (total_bar + torque_bar[0] * p[QUADROTOR_ROTOR_Y + i]) +
+                        (torque_bar[2] * p[QUADROTOR_TORQUE_PER_THRUST + i] - torque_bar[1] * p[QUADROTOR_ROTOR_X + i]);
+}
+
+/* Writes w_bar and torque_bar. */
+static inline void quadrotor_spin_reverse(const struct quadrotor_model *model, const real *w, const real *w_dot_bar,
+                                          real w_bar[3], real torque_bar[3]) {
+    real g[3];
+    for (int i = 0; i < 3; i++) {
+        torque_bar[i] = w_dot_bar[i] * model->parameter[QUADROTOR_INERTIA_INVERSE + i];
+        g[i] = w_dot_bar[i] * model->gyroscopic[i];
+    }
+    for (int i = 0; i < 3; i++) w_bar[i] = g[(i + 1) % 3] * w[(i + 2) % 3] + g[(i + 2) % 3] * w[(i + 1) % 3];
+}
+
+/* Returns the adjoint of the lift; adds to q_bar. */
+static inline real quadrotor_acceleration_reverse(real lift, const real *q, const real *v_dot_bar, real *q_bar) {
+    real axis[3], axis_bar[3];
+    quaternion_half_axis_z(q, axis);
+    for (int i = 0; i < 3; i++) axis_bar[i] = lift * v_dot_bar[i];
+    quaternion_half_axis_z_reverse(q, axis_bar, q_bar);
+    return dot(axis, v_dot_bar);
+}
+
 /* x_bar = (df/dx)^T l;  setpoint_bar += (df/dsetpoint)^T l. */
 static inline void quadrotor_rate_reverse(const struct quadrotor_model *model, const real *x, const real *setpoint,
                                           unsigned effects, const real *l, real *x_bar, real *setpoint_bar) {
-    const real *p = model->parameter, *q = x + QUADROTOR_QUATERNION, *v = x + QUADROTOR_VELOCITY;
+    const real *p = model->parameter, *q = x + QUADROTOR_QUATERNION, *n = x + QUADROTOR_ROTOR_SPEED;
     const real *w = x + QUADROTOR_ANGULAR_VELOCITY, *a = l + QUADROTOR_VELOCITY;
     real *q_bar = x_bar + QUADROTOR_QUATERNION, *w_bar = x_bar + QUADROTOR_ANGULAR_VELOCITY;
-    real rotation[9], rotation_bar[9], thrust[4], effective_bar[4], axis[3], axis_bar[3], m[3], g[3], force_bar[3];
+    real rotation[9], rotation_bar[9], thrust[4], thrust_bar[4], torque[3], torque_bar[3], force_bar[3];
+    struct quadrotor_ground_effect ground[4];
+    quaternion_matrix(q, rotation);
+    for (int i = 0; i < 9; i++) rotation_bar[i] = real_splat(0);
+    for (int i = 0; i < 4; i++) q_bar[i] = real_splat(0);
     for (int i = 0; i < 3; i++) {
-        m[i] = l[QUADROTOR_ANGULAR_VELOCITY + i] * p[QUADROTOR_INERTIA_INVERSE + i];
-        g[i] = l[QUADROTOR_ANGULAR_VELOCITY + i] * model->gyroscopic[i];
         x_bar[QUADROTOR_POSITION + i] = real_splat(0);
         x_bar[QUADROTOR_VELOCITY + i] = l[QUADROTOR_POSITION + i];
     }
-    for (int i = 0; i < 3; i++) w_bar[i] = g[(i + 1) % 3] * w[(i + 2) % 3] + g[(i + 2) % 3] * w[(i + 1) % 3];
-    for (int i = 0; i < 4; i++) q_bar[i] = real_splat(0);
+    quadrotor_spin_reverse(model, w, l + QUADROTOR_ANGULAR_VELOCITY, w_bar, torque_bar);
     quaternion_rate_reverse(q, w, l + QUADROTOR_QUATERNION, q_bar, w_bar);
-
-    quaternion_matrix(q, rotation);
-    for (int i = 0; i < 9; i++) rotation_bar[i] = real_splat(0);
     if (effects & (QUADROTOR_EFFECT_DRAG | QUADROTOR_EFFECT_FLOOR)) {
         for (int i = 0; i < 3; i++) force_bar[i] = a[i] * p[QUADROTOR_MASS_INVERSE];
         if (effects & QUADROTOR_EFFECT_DRAG)
-            quadrotor_drag_reverse(rotation, v, p, force_bar, rotation_bar, x_bar + QUADROTOR_VELOCITY);
+            quadrotor_drag_reverse(rotation, x + QUADROTOR_VELOCITY, p, force_bar, rotation_bar,
+                                   x_bar + QUADROTOR_VELOCITY);
         if (effects & QUADROTOR_EFFECT_FLOOR)
-            quadrotor_floor_reverse(x, rotation, p, force_bar, m, rotation_bar, x_bar);
+            quadrotor_floor_reverse(x, rotation, p, force_bar, torque_bar, rotation_bar, x_bar);
     }
 
-    quaternion_half_axis_z(q, axis);
-    const real lift_bar = model->lift * dot(axis, a);
-    for (int i = 0; i < 4; i++)
-        effective_bar[i] = lift_bar + m[0] * p[QUADROTOR_ROTOR_Y + i] - m[1] * p[QUADROTOR_ROTOR_X + i] +
-                           m[2] * p[QUADROTOR_TORQUE_PER_THRUST + i];
-    quadrotor_rotors_reverse(model, x, setpoint, effects, rotation, effective_bar, l, rotation_bar, x_bar,
-                             setpoint_bar);
-
-    quadrotor_thrust(x + QUADROTOR_ROTOR_SPEED, p, thrust);
+    quadrotor_thrust(n, p, thrust);
     if (effects & QUADROTOR_EFFECT_GROUND_EFFECT)
-        for (int i = 0; i < 4; i++) thrust[i] *= quadrotor_ground_effect(rotation, x, p, i).factor;
-    const real lift = model->lift * ((thrust[0] + thrust[1]) + (thrust[2] + thrust[3]));
-    for (int i = 0; i < 3; i++) axis_bar[i] = lift * a[i];
-    quaternion_half_axis_z_reverse(q, axis_bar, q_bar);
+        for (int i = 0; i < 4; i++) {
+            ground[i] = quadrotor_ground_effect(rotation, x, p, i);
+            thrust[i] *= ground[i].factor;
+        }
+    const real lift = quadrotor_lift(model, thrust, torque);
+    const real lift_bar = quadrotor_acceleration_reverse(lift, q, a, q_bar);
+    quadrotor_lift_reverse(model, lift_bar, torque_bar, thrust_bar);
+    if (effects & QUADROTOR_EFFECT_GROUND_EFFECT) {
+        quadrotor_thrust(n, p, thrust);
+        for (int i = 0; i < 4; i++) {
+            quadrotor_ground_effect_reverse(&ground[i], p, i, thrust_bar[i] * thrust[i], rotation_bar, x_bar);
+            thrust_bar[i] *= ground[i].factor;
+        }
+    }
+    quadrotor_rotors_reverse(model, n, setpoint, effects, thrust_bar, l + QUADROTOR_ROTOR_SPEED,
+                             x_bar + QUADROTOR_ROTOR_SPEED, setpoint_bar);
     if (effects & (QUADROTOR_EFFECT_DRAG | QUADROTOR_EFFECT_FLOOR | QUADROTOR_EFFECT_GROUND_EFFECT))
         quaternion_matrix_reverse(q, rotation_bar, q_bar);
 }
