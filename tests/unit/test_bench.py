@@ -44,7 +44,7 @@ def test_rates_count_environments() -> None:
         while worker.time.process_time() < end:
             pass
 
-    rates = worker.time_call(busy, 1000, 0.05)
+    rates = worker.Case(busy, 1000).time(0.05)
     assert 100_000 < rates["cpu"] <= 200_000
 
 

@@ -32,38 +32,46 @@ def main(name: str, threads: int) -> None:
         print(json.dumps({"absent": str(error)}), file=answers)
         return
     print(json.dumps({"versions": _versions(peer.PACKAGES)}), file=answers)
-    prepared: dict[tuple[str, int], Call] = {}
+    ready: dict[tuple[str, int], Case] = {}
     for line in sys.stdin:
-        print(json.dumps(_answer(peer, threads, json.loads(line), prepared)), file=answers)
+        print(json.dumps(_answer(peer, threads, json.loads(line), ready)), file=answers)
+
+
+class Case:
+    """One case at one batch, and how many calls its last measurement took."""
+
+    def __init__(self, call: Call, batch: int) -> None:
+        self._call, self._batch, self._count = call, batch, 1
+
+    def time(self, seconds: float) -> dict[str, float]:
+        """Steps per second over at least `seconds` of processor time, after a call that is not counted."""
+        self._call()
+        while True:
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(self._count):
+                self._call()
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            if cpu >= seconds:
+                steps = self._batch * self._count
+                return {"cpu": steps / cpu, "wall": steps / wall}
+            enough = round(1.2 * self._count * seconds / max(cpu, 1e-6))
+            self._count = max(2 * self._count, min(100 * self._count, enough))
 
 
 def _answer(
-    peer: ModuleType, threads: int, request: dict[str, Any], prepared: dict[tuple[str, int], Call]
+    peer: ModuleType, threads: int, request: dict[str, Any], ready: dict[tuple[str, int], Case]
 ) -> dict[str, Any]:
     case, batch = request["case"], request["batch"]
     try:
         if case not in peer.CASES:
             return {"error": f"no case {case}"}
-        if (case, batch) not in prepared:
-            prepared.clear()  # one batch in memory at a time
-            prepared[case, batch] = peer.CASES[case](batch, threads)
-        return time_call(prepared[case, batch], batch, request["seconds"])
+        if any(size != batch for _, size in ready):
+            ready.clear()  # one batch in memory at a time
+        if (case, batch) not in ready:
+            ready[case, batch] = Case(peer.CASES[case](batch, threads), batch)
+        return ready[case, batch].time(request["seconds"])
     except ValueError as error:
         return {"error": str(error)}
-
-
-def time_call(call: Call, batch: int, seconds: float) -> dict[str, float]:
-    """Steps per second over at least `seconds` of processor time, after a call that is not counted."""
-    call()
-    count = 1
-    while True:
-        wall, cpu = time.perf_counter(), time.process_time()
-        for _ in range(count):
-            call()
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        if cpu >= seconds:
-            return {"cpu": batch * count / cpu, "wall": batch * count / wall}
-        count = max(2 * count, min(100 * count, round(1.2 * count * seconds / max(cpu, 1e-6))))
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
