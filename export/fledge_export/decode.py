@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
@@ -50,13 +51,16 @@ class Instruction:
     """Writes N and Z, and perhaps C and V."""
 
 
-def decode(image: Image) -> dict[int, Instruction]:
+def decode(image: Image) -> Mapping[int, Instruction]:
     """Every instruction of the image by its address. Bytes that are no instruction end their run: see `undecoded`."""
+    return _decode(tuple(image.code))
+
+
+@lru_cache(maxsize=8)
+def _decode(code: tuple[tuple[int, bytes], ...]) -> Mapping[int, Instruction]:
     disassembler = Cs(CS_ARCH_ARM, CS_MODE_THUMB | CS_MODE_MCLASS)
     disassembler.detail = True
-    return {
-        entry.address: _instruction(entry) for start, code in image.code for entry in disassembler.disasm(code, start)
-    }
+    return {entry.address: _instruction(entry) for start, run in code for entry in disassembler.disasm(run, start)}
 
 
 def undecoded(image: Image, instructions: Mapping[int, Instruction]) -> list[int]:

@@ -1,0 +1,97 @@
+"""Worst case of the whole control tick on the emulated board, guards and stock controller included.
+
+Every path of the machine code counts (fledge_export.wcet). The policy inside it is not bounded but timed: in this very
+image its path is proved to be the same for all data (fledge_export.taint). Where it keeps sums from call to call, its
+counters decide what it does; each state that they can reach is proved and timed. Modelled, not measured on silicon.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fledge_export import taint, timing, wcet
+from fledge_export.taint import CCM, TaintError
+from fledge_export.timing import Code, Cycles, Timing
+from fledge_export.wcet import WorstCase
+
+from fledge_hil.mcu import Mcu
+
+BOARD_TICK, FLIGHT_TICK, PLANT_STEP = "board_tick", "flight_tick", "plant_step"
+"""Roots: the emulated platform's whole tick, the flight code's part of it, a millisecond of simulated flight."""
+STEP, REUSE = "policy_step", "policy_step_reuse"
+OUTPUT, KEPT = "board_output", "board_state"
+"""Variables of the image that are given to the policy when it is called by itself."""
+INPUT, STATE = CCM, CCM + 0x4000
+ADDRESSES = ("r0", "r1", "r2", "r3")
+COUNTERS = struct.Struct("<3I")
+"""Front of `struct policy_reuse`."""
+
+
+@dataclass(frozen=True)
+class ControlTick:
+    """Of one image."""
+
+    worst: WorstCase
+    policy: Cycles
+    """Of an inference: largest in each cycle model"""
+
+    @property
+    def microseconds(self) -> tuple[float, float, float]:
+        """Of the whole: lower, nominal, upper."""
+        return self.worst.microseconds
+
+
+def control_tick(elf: Path, root: str = BOARD_TICK) -> ControlTick:
+    """Worst case of `root` in an image of fledge_hil.board.build_board.
+
+    Raises:
+        TaintError: the time of the policy depends on data.
+        WcetError, ControlFlowError, TimingError, ImageError: see fledge_export.wcet.worst_case.
+    """
+    mcu, code = Mcu(elf), Code(elf)
+    name = REUSE if REUSE in mcu.image.symbols else STEP
+    found = [each.cycles for each in (_reusing(mcu, code) if name == REUSE else _whole(mcu, code))]
+    policy = Cycles(
+        max(each.lower for each in found), max(each.nominal for each in found), max(each.upper for each in found)
+    )
+    return ControlTick(wcet.worst_case(elf, root, {name: policy}), policy)
+
+
+def _whole(mcu: Mcu, code: Code) -> Iterator[Timing]:
+    """The one time of an inference."""
+    arguments = (INPUT, STATE, STATE, mcu.address(OUTPUT))
+    _prove(mcu, STEP, arguments, ())
+    yield _time(mcu, code, STEP, arguments)
+
+
+def _reusing(mcu: Mcu, code: Code) -> Iterator[Timing]:
+    """Of an inference in each state of the counters that calls in any order, from take-over on, can lead to."""
+    kept, output = mcu.address(KEPT), mcu.address(OUTPUT)
+    waiting = [(0, 0, 0)]
+    seen = set(waiting)
+    while waiting:
+        before = waiting.pop()
+        for is_native in (0, 1):
+            arguments = (INPUT, kept, is_native, output)
+            mcu.write_at(kept, COUNTERS.pack(*before))
+            _prove(mcu, REUSE, arguments, ((KEPT, COUNTERS.size),))
+            mcu.write_at(kept, COUNTERS.pack(*before))
+            yield _time(mcu, code, REUSE, arguments)
+            if (after := COUNTERS.unpack(bytes(mcu.read_at(kept, COUNTERS.size)))) not in seen:
+                seen.add(after)
+                waiting.append(after)
+
+
+def _prove(mcu: Mcu, function: str, arguments: tuple[int, ...], public: tuple[tuple[str, int], ...]) -> None:
+    execution = mcu.record(function, *arguments)
+    proof = taint.prove(mcu.image.path, execution, (OUTPUT,), public, ADDRESSES)
+    if not proof.proved:
+        raise TaintError(f"the time of {function} depends on data: {proof.findings[0]}; it has no exact time")
+
+
+def _time(mcu: Mcu, code: Code, function: str, arguments: tuple[int, ...]) -> Timing:
+    trace = mcu.trace(function, *arguments)
+    return timing.model(code, trace.blocks, trace.flash_reads)
