@@ -54,7 +54,10 @@ class Outputs:
         for _ in self._sets:
             oldest = self._sets.pop(0)
             self._sets.append(oldest)
-            if all(getrefcount(array) == IDLE for array in oldest):
+            for array in oldest:
+                if getrefcount(array) != IDLE:
+                    break
+            else:
                 return oldest
         new = self.make()
         if len(self._sets) < KEPT:
