@@ -20,8 +20,18 @@ LINE = 16
 """float32 numbers in a line of the cache; also the widest block of worlds."""
 ENDED_KEPT_MAX = 64 * 2**20
 """[B]; larger memory for ended episodes is new in every step: only the pages of the few rows that are written exist."""
-IDLE = 3
-"""References to an array that only its set, the loop over the set and the question itself have."""
+
+
+def _references(arrays: Arrays) -> int:
+    """Most references that any of the arrays has, that of the question included."""
+    most = 0
+    for array in arrays:
+        most = max(most, getrefcount(array))
+    return most
+
+
+IDLE = _references((np.empty(1),))
+"""What `_references` says of arrays that only their set refers to; it differs between versions of Python."""
 
 
 def aligned(count: int) -> NDArray[np.float32]:
@@ -54,10 +64,7 @@ class Outputs:
         for _ in self._sets:
             oldest = self._sets.pop(0)
             self._sets.append(oldest)
-            for array in oldest:
-                if getrefcount(array) != IDLE:
-                    break
-            else:
+            if _references(oldest) == IDLE:
                 return oldest
         new = self.make()
         if len(self._sets) < KEPT:
