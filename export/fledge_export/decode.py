@@ -79,7 +79,9 @@ def _instruction(entry: Any) -> Instruction:
     registers = [entry.reg_name(operand.reg) for operand in entry.operands if operand.type == ARM_OP_REG]
     reads, writes = ({entry.reg_name(register) for register in group} for group in entry.regs_access())
     base, moved = (["sp"], registers) if name in STACK else (registers[:1], registers[1:])
-    # capstone 5 leaves the lists of vldm and vstm out, and takes those of vpush for written
+    # capstone 5 leaves the lists of vldm and vstm out, takes those of vpush for written, and the stack pointer for not
+    if name in STACK:
+        writes |= {"sp"}
     if name in FLOAT_LOADS:
         reads, writes = set(base), {*moved, *(set(base) & writes)}
     elif name in FLOAT_STORES:
