@@ -156,8 +156,9 @@ class _Analysis:
         for this in block.instructions:
             if this.addresses:
                 self._addresses[this.address] = address(state, this)
-            if not (this.condition and "pc" in this.writes):  # a return that is not taken does nothing
-                self._step(state, this)
+            met = _met(state, this.condition)
+            if met is not False and not (this.condition and "pc" in this.writes):  # who goes on has not returned
+                self._step(state, this, certain=met is True)
         if block.callee is not None:
             self.is_shared |= any(state.registers[name].region == "stack" for name in CLOBBERED)
         self._following[block.start] = _possible(block, state)
@@ -171,16 +172,15 @@ class _Analysis:
             )
         self._depth = max(self._depth, state.depth)
 
-    def _step(self, state: State, this: Instruction) -> None:
-        known = results(self._program, state, this)
+    def _step(self, state: State, this: Instruction, *, certain: bool) -> None:
+        known = results(self._program, state, this) if certain else {}
         self._share(state, this, known)
         if this.name in STORES:
             store(state, this, self._addresses[this.address])
         if this.sets_flags or "cpsr" in this.writes or this.name in ("fmstat", "msr"):
-            state.flags = comparison(state, this) if this.sets_flags and not this.condition else None
+            state.flags = comparison(state, this) if this.sets_flags and certain else None
         for name in this.writes & CORE:
-            unknown = Value(Unknown(this.address, name))
-            state.registers[name] = unknown if this.condition else known.get(name, unknown)
+            state.registers[name] = known.get(name, Value(Unknown(this.address, name)))
         if "sp" in this.writes:
             self._check_stack(state, this.address)
 
@@ -195,8 +195,17 @@ class _Analysis:
             self.is_shared |= bool(pointers) and not kept
         elif not this.addresses:
             sources = any(state.registers[name].region == "stack" for name in this.reads & CORE)
-            lost = any(this.condition or name not in known for name in this.writes & CORE)
-            self.is_shared |= sources and lost
+            self.is_shared |= sources and any(name not in known for name in this.writes & CORE)
+
+
+def _met(state: State, condition: str) -> bool | None:
+    """Whether a condition holds; None if that is not known."""
+    if not condition:
+        return True
+    compared = state.flags
+    if compared is None or compared.first.number is None or compared.second.number is None:
+        return None
+    return holds(compared.operation, compared.first.number, compared.second.number, condition)
 
 
 def _possible(block: Block, state: State) -> tuple[int, ...]:

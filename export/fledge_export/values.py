@@ -109,7 +109,7 @@ Arguments = tuple[int | Region, ...]
 def at_entry(place: int, arguments: Arguments) -> State:
     """Of a function that begins at `place`."""
     nothing: Region = ""
-    given: Arguments = arguments or (nothing,) * (len(ARGUMENTS) + STACK_ARGUMENTS)
+    given = (*arguments, *[nothing] * (len(ARGUMENTS) + STACK_ARGUMENTS - len(arguments)))
     state = State({name: Value(Unknown(place, name)) for name in CORE})
     state.registers["sp"] = Value(Unknown(place, "sp", "stack"))
     for index, what in enumerate(given):

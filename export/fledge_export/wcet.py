@@ -88,7 +88,11 @@ class WorstCase:
 
 
 def worst_case(
-    elf: Path, root: str, measured: Mapping[str, Cycles] | None = None, notes: Notes | None = None
+    elf: Path,
+    root: str,
+    measured: Mapping[str, Cycles] | None = None,
+    notes: Notes | None = None,
+    arguments: Arguments = (),
 ) -> WorstCase:
     """Bounds for `root`.
 
@@ -97,6 +101,7 @@ def worst_case(
         root: function.
         measured: exact time of functions, from call to return, by name.
         notes: bounds of loops that no counter decides.
+        arguments: what r0 to r3 hold: a number, "memory" for a pointer into RAM, or "" for anything.
     Raises:
         ControlFlowError: recursion, a call through a pointer, a stack of unknown depth.
         WcetError: a loop without a bound.
@@ -107,7 +112,7 @@ def worst_case(
     reachable = program.reachable(root)
     search = _Search(program, measured or {}, notes or {})
     start = program.image.symbol(root).address
-    cost = search.bound(start, ()).total
+    cost = search.bound(start, arguments).total
     return WorstCase(cost.cycles(), search.stack(start), len(reachable), tuple(search.loops.values()))
 
 
@@ -163,7 +168,8 @@ class _Search:
 
     def __init__(self, program: Program, measured: Mapping[str, Cycles], notes: Notes) -> None:
         self.program, self.measured, self.notes = program, measured, notes
-        self.loops: dict[tuple[str, str], LoopBound] = {}
+        self.loops: dict[int, LoopBound] = {}
+        """By header"""
         self._shapes: dict[int, Shape] = {}
         self._bounds: dict[tuple[int, Arguments], _Bound] = {}
         self._stacks: dict[int, int] = {}
@@ -203,9 +209,9 @@ class _Search:
                 "with a constant limit, or a note with the reason why it ends"
             )
         count, reason = (counted, "") if counted is not None else (note.rounds, note.reason) if note else (0, "")
-        known = self.loops.get((function.name, line))
+        known = self.loops.get(loop.header)
         most = max(count, known.rounds if known else 0)
-        self.loops[function.name, line] = LoopBound(function.name, line, most, reason)
+        self.loops[loop.header] = LoopBound(function.name, line, most, reason)
         return count
 
     def lines(self, start: int) -> frozenset[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from fledge_export import taint, timing, wcet
 from fledge_export.taint import CCM, TaintError
 from fledge_export.timing import Code, Cycles, Timing
+from fledge_export.values import Arguments
 from fledge_export.wcet import WorstCase
 
 from fledge_hil.mcu import Mcu
@@ -25,6 +26,8 @@ STEP, REUSE = "policy_step", "policy_step_reuse"
 OUTPUT, KEPT = "board_output", "board_state"
 """Variables of the image that are given to the policy when it is called by itself."""
 INPUT, STATE = CCM, CCM + 0x4000
+POINTERS: Arguments = ("memory",) * 3
+"""All that the roots are given."""
 ADDRESSES = ("r0", "r1", "r2", "r3")
 COUNTERS = struct.Struct("<3I")
 """Front of `struct policy_reuse`."""
@@ -57,7 +60,7 @@ def control_tick(elf: Path, root: str = BOARD_TICK) -> ControlTick:
     policy = Cycles(
         max(each.lower for each in found), max(each.nominal for each in found), max(each.upper for each in found)
     )
-    return ControlTick(wcet.worst_case(elf, root, {name: policy}), policy)
+    return ControlTick(wcet.worst_case(elf, root, {name: policy}, arguments=POINTERS), policy)
 
 
 def _whole(mcu: Mcu, code: Code) -> Iterator[Timing]:

@@ -10,7 +10,7 @@ import pytest
 from fledge_export import wcet
 from fledge_export.timing import Code, Cycles, model
 from fledge_hil.board import BoardInput, Reference, SetpointMode, build_board
-from fledge_hil.control_tick import BOARD_TICK, FLIGHT_TICK, PLANT_STEP, ControlTick, control_tick
+from fledge_hil.control_tick import BOARD_TICK, FLIGHT_TICK, PLANT_STEP, POINTERS, ControlTick, control_tick
 from fledge_hil.mcu import Mcu
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
@@ -101,7 +101,7 @@ def test_every_painted_stack_stays_below_the_bound(elf: Path, bounded: ControlTi
 
 
 def test_a_step_of_the_plant_stays_below_its_bound(elf: Path) -> None:
-    bound = wcet.worst_case(elf, PLANT_STEP)
+    bound = wcet.worst_case(elf, PLANT_STEP, arguments=POINTERS)
     mcu, generator = Mcu(elf), np.random.default_rng(4)
     plant, fractions = mcu.address("board_plant"), mcu.address("board_output")
     for _ in range(50):
