@@ -65,6 +65,8 @@ class _Analysis:
         self._depth = 0
         self.is_shared = is_shared
         """Somebody else may hold a pointer to this function's stack"""
+        self.points_above = False
+        """A register was pointed at the words that the caller left on the stack"""
 
     def run(self, arguments: Arguments) -> Values:
         entry: dict[int, State] = {}
@@ -126,8 +128,10 @@ class _Analysis:
         stores = [each for block in function.blocks.values() for each in block.instructions if each.name in STORES]
         places = [(each, values.addresses[each.address]) for each in stores if each.address in values.addresses]
         own = [(each, place) for each, place in places if place.region == "stack"]
-        if its.is_shared or any(place.base is None or place.base.register != "sp" for _, place in own):
+        indexed = any(place.base is None or place.base.register != "sp" for _, place in own)
+        if its.points_above and (its.is_shared or indexed):
             return None
+        own = [(each, place) for each, place in own if place.base is not None and place.base.register == "sp"]
         result = {signed(place.offset) + 4 * word for each, place in own for word in range(max(each.words, 2))}
         for block in function.blocks.values():
             if block.callee is not None and block.returns:
@@ -180,7 +184,8 @@ class _Analysis:
         if this.sets_flags or "cpsr" in this.writes or this.name in ("fmstat", "msr"):
             state.flags = comparison(state, this) if this.sets_flags and certain else None
         for name in this.writes & CORE:
-            state.registers[name] = known.get(name, Value(Unknown(this.address, name)))
+            value = state.registers[name] = known.get(name, Value(Unknown(this.address, name)))
+            self.points_above |= name != "sp" and value.region == "stack" and signed(value.offset) >= 0
         if "sp" in this.writes:
             self._check_stack(state, this.address)
 
