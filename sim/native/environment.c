@@ -7,13 +7,14 @@
 
 #include "environment.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "team.h"
+
 #define EXPORT __attribute__((visibility("default")))
 
-enum { THREADS_MAX = 64, WORLDS_PER_THREAD = 1024 /* below this, starting a thread costs more than it saves */ };
+enum { WORLDS_PER_THREAD = 1024 /* below this, waking a thread costs more than it saves */ };
 
 struct variant {
     const char *name;
@@ -48,42 +49,20 @@ static const struct variant *of_lanes(int lanes) {
 
 /* ---- threads ------------------------------------------------------------------------------------ */
 
-struct share {
+struct shared {
     const struct environment_job *job;
     environment_range *range;
-    int64_t first, last;
 };
 
-static void *run_share(void *argument) {
-    const struct share *share = argument;
-    share->range(share->job, share->first, share->last);
-    return NULL;
+static void run_part(const void *context, int64_t first, int64_t last) {
+    const struct shared *shared = context;
+    shared->range(shared->job, first, last);
 }
 
+/* Shares begin at multiples of the widest block, so that all meet the same code for any number of threads. */
 static void run(const struct environment_job *job, environment_range *range) {
-    struct share shares[THREADS_MAX];
-    pthread_t handles[THREADS_MAX];
-    int started[THREADS_MAX] = {0};
-    const int64_t useful = job->count / WORLDS_PER_THREAD;
-    int parts = job->threads < THREADS_MAX ? job->threads : THREADS_MAX;
-    if (parts > useful) parts = (int)useful;
-    if (parts < 2) {
-        range(job, 0, job->count);
-        return;
-    }
-    const int64_t blocks = (job->count + ENVIRONMENT_LANES_MAX - 1) / ENVIRONMENT_LANES_MAX;
-    for (int i = 0; i < parts; i++) {
-        const int64_t last = ENVIRONMENT_LANES_MAX * (blocks * (i + 1) / parts);
-        shares[i] = (struct share){.job = job,
-                                   .range = range,
-                                   .first = ENVIRONMENT_LANES_MAX * (blocks * i / parts),
-                                   .last = last < job->count ? last : job->count};
-        if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_share, &shares[i]) == 0;
-    }
-    for (int i = 0; i < parts; i++)
-        if (!started[i]) run_share(&shares[i]); /* ours, and those the system refused to start */
-    for (int i = 1; i < parts; i++)
-        if (started[i]) pthread_join(handles[i], NULL);
+    const struct shared shared = {.job = job, .range = range};
+    team_run(run_part, &shared, job->count, ENVIRONMENT_LANES_MAX, WORLDS_PER_THREAD, job->threads);
 }
 
 /* ---- interface ---------------------------------------------------------------------------------- */

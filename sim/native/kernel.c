@@ -6,16 +6,16 @@
 #define _POSIX_C_SOURCE 200809L
 #define REAL_DOUBLE
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
 #include "quadrotor.h"
+#include "team.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { THREADS_MAX = 64, ENVIRONMENTS_PER_THREAD = 2048 /* below this, starting a thread costs more than it saves */ };
+enum { ENVIRONMENTS_PER_THREAD = 1024 /* below this, waking a thread costs more than it saves */ };
 
 struct variant {
     const char *name;
@@ -55,43 +55,20 @@ static const struct variant *chosen(void) {
 
 /* ---- threads ------------------------------------------------------------------------------------ */
 
-struct share {
+struct shared {
     const struct kernel_job *job;
     kernel_range *range;
-    int64_t first, last;
 };
 
-static void *run_share(void *argument) {
-    const struct share *share = argument;
-    share->range(share->job, share->first, share->last);
-    return NULL;
+static void run_part(const void *context, int64_t first, int64_t last) {
+    const struct shared *shared = context;
+    shared->range(shared->job, first, last);
 }
 
-/* Splits at multiples of the widest block, so that every environment meets the same code for any number of threads. */
+/* Shares begin at multiples of the widest block, so that all meet the same code for any number of threads. */
 static void run(const struct kernel_job *job, kernel_range *range) {
-    struct share shares[THREADS_MAX];
-    pthread_t handles[THREADS_MAX];
-    int started[THREADS_MAX] = {0};
-    const int64_t useful = job->count / ENVIRONMENTS_PER_THREAD;
-    int parts = job->threads < THREADS_MAX ? job->threads : THREADS_MAX;
-    if (parts > useful) parts = (int)useful;
-    if (parts < 2) {
-        range(job, 0, job->count);
-        return;
-    }
-    const int64_t blocks = (job->count + KERNEL_LANES_MAX - 1) / KERNEL_LANES_MAX;
-    for (int i = 0; i < parts; i++) {
-        const int64_t last = KERNEL_LANES_MAX * (blocks * (i + 1) / parts);
-        shares[i] = (struct share){.job = job,
-                                   .range = range,
-                                   .first = KERNEL_LANES_MAX * (blocks * i / parts),
-                                   .last = last < job->count ? last : job->count};
-        if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_share, &shares[i]) == 0;
-    }
-    for (int i = 0; i < parts; i++)
-        if (!started[i]) run_share(&shares[i]); /* ours, and those the system refused to start */
-    for (int i = 1; i < parts; i++)
-        if (started[i]) pthread_join(handles[i], NULL);
+    const struct shared shared = {.job = job, .range = range};
+    team_run(run_part, &shared, job->count, KERNEL_LANES_MAX, ENVIRONMENTS_PER_THREAD, job->threads);
 }
 
 /* ---- interface ---------------------------------------------------------------------------------- */
