@@ -21,15 +21,19 @@ from fledge_export import package, parity, parity_inputs, timing
 from fledge_export.bare import HostPolicy, build_image, build_library
 from fledge_export.build import ARM_GCC
 from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.control_flow import ControlFlowError
 from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
 from fledge_export.parity_torch import torch_engine
 from fledge_export.quantized import is_quantised
 from fledge_export.specification import stepper
-from fledge_export.timing import Timing
+from fledge_export.taint import TaintError
+from fledge_export.timing import Timing, TimingError
+from fledge_export.wcet import WcetError
 from fledge_sim import robot as robots
 from fledge_sim.policy import Float32, Policy
 
+from fledge_hil.control_tick import flight_tick
 from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
@@ -130,18 +134,20 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     measured = measure(target, policy)
     reusing = time_ticks(target) if reuses_history(target) else ()
     sizes = _sizes(target, policy)
+    proved = _guarded("input independence", partial(_proved, target))
     lines = (
         *_parity(policy, host, target, reference),
         *_second_opinion(policy, directory),
         *([_guarded("history reuse", partial(_history_reuse, target, policy, reusing))] if reusing else []),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
-        _guarded("input independence", partial(_proved, target)),
+        proved,
         _guarded("one path", partial(_one_path, target, policy)),
         _guarded("alignment", partial(_alignment, target, policy)),
         _lint(target.mcu.image.path),
         _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper)),
         _stack(sizes),
+        *([_guarded("control tick", partial(_control_tick, directory))] if proved.passed else []),
     )
     cycles = measured.cycles
     return CheckReport(
@@ -314,6 +320,20 @@ def _time(measured: Timing) -> Line:
         f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper), at most {TIME_BUDGET:.0f} allowed"
     )
     return Line("time", upper <= TIME_BUDGET, detail, f"{upper:.0f} us")
+
+
+def _control_tick(directory: Path) -> Found:
+    """Over all paths of the flight code, the policy with its one time inside."""
+    try:
+        tick = flight_tick(directory)
+    except (ControlFlowError, TaintError, TimingError, WcetError) as error:
+        return Found(False, str(error))
+    lower, nominal, upper = tick.microseconds
+    detail = (
+        f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us on the worst path, of which the policy {tick.policy_us:.0f}; "
+        f"{TIME_BUDGET:.0f} allowed; {tick.worst.stack} bytes of stack on the deepest"
+    )
+    return Found(upper <= TIME_BUDGET, detail, f"{upper:.0f} us")
 
 
 def _stack(sizes: Sizes) -> Line:

@@ -32,6 +32,7 @@ WORDS = {
     "lint": "symbols and instructions",
     "time": "worst tick (upper model)",
     "stack": "stack high-water",
+    "control tick": "control tick, worst path",
 }
 """Names of lines as a person reads them."""
 

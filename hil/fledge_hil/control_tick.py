@@ -7,17 +7,21 @@ counters decide what it does; each state that they can reach is proved and timed
 
 from __future__ import annotations
 
+import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fledge_export import taint, timing, wcet
 from fledge_export.taint import CCM, TaintError
-from fledge_export.timing import Code, Cycles, Timing
+from fledge_export.timing import CLOCK, Code, Cycles, Timing
 from fledge_export.values import Arguments
 from fledge_export.wcet import WorstCase
+from fledge_sim import robot as robots
 
+from fledge_hil.board_build import compile_image, robot_header
 from fledge_hil.mcu import Mcu
 
 BOARD_TICK, FLIGHT_TICK, PLANT_STEP = "board_tick", "flight_tick", "plant_step"
@@ -46,6 +50,11 @@ class ControlTick:
         """Of the whole: lower, nominal, upper."""
         return self.worst.microseconds
 
+    @property
+    def policy_us(self) -> float:
+        """Of the policy, upper [us]."""
+        return self.policy.upper / CLOCK * 1e6
+
 
 def control_tick(elf: Path, root: str = BOARD_TICK) -> ControlTick:
     """Worst case of `root` in an image of fledge_hil.board.build_board.
@@ -61,6 +70,16 @@ def control_tick(elf: Path, root: str = BOARD_TICK) -> ControlTick:
         max(each.lower for each in found), max(each.nominal for each in found), max(each.upper for each in found)
     )
     return ControlTick(wcet.worst_case(elf, root, {name: policy}, arguments=POINTERS), policy)
+
+
+def flight_tick(source: Path) -> ControlTick:
+    """Worst case of the flight code around the policy.c and policy.h in `source`. Raises as above."""
+    with tempfile.TemporaryDirectory(dir=source, prefix=".tick-") as name:
+        folder = Path(name)
+        for file in ("policy.c", "policy.h"):
+            shutil.copy(source / file, folder)
+        (folder / "robot.h").write_text(robot_header(robots.load("crazyflie")))  # for the rest of the board
+        return control_tick(compile_image(folder, folder / "board.elf"), FLIGHT_TICK)
 
 
 def _whole(mcu: Mcu, code: Code) -> Iterator[Timing]:
