@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fledge_hil import cli
-from fledge_hil.bench import contest, footprint, operations, report, sim, sim_tables
+from fledge_hil.bench import accelerator, contest, footprint, operations, report, sim, sim_tables
 from fledge_hil.bench.contest import Effort, Entry
 from fledge_hil.bench.peers import worker
 from fledge_hil.bench.report import Table
@@ -139,3 +139,10 @@ def test_the_machine_is_described() -> None:
     assert machine.processor
     assert "numpy" in machine.versions
     assert "no-such-package" not in machine.versions
+
+
+def test_the_device_table_has_a_rate_for_each_batch() -> None:
+    table = accelerator.rates("cpu", (16, 64), compiled=False, duration=0.02)
+    assert table.heads[1:] == ("16", "64")
+    assert [row[0] for row in table.rows] == ["bare step, eager", "environment step, eager"]
+    assert all(float(rate or 0) > 0 for row in table.rows for rate in row[1:])

@@ -15,7 +15,7 @@ from pathlib import Path
 from fledge_sim.errors import FledgeError
 
 from fledge_hil import screen
-from fledge_hil.bench import contest, sim_tables
+from fledge_hil.bench import accelerator, contest, sim_tables
 from fledge_hil.bench.contest import Contest, Effort, Entry
 from fledge_hil.bench.report import Report, Table, this_machine
 
@@ -87,7 +87,10 @@ def measure(options: Options) -> Report:
     for result in held.values():
         machine.versions.update(result.versions)
     absent = tuple(dict.fromkeys(sentence for contest in held.values() for sentence in contest.absent))
-    return Report("sim", machine, tuple(_tables(options, held, effort)), absent)
+    tables, place = _tables(options, held, effort), accelerator.device()
+    if place is not None:
+        return Report("sim", machine, (*tables, accelerator.rates(place)), absent)
+    return Report("sim", machine, tuple(tables), (*absent, accelerator.ABSENT))
 
 
 def _hold_all(options: Options, effort: Effort, python: str | None) -> dict[tuple[str, int], Contest]:
