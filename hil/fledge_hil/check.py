@@ -24,7 +24,6 @@ from fledge_export.calibrate import Calibration, calibrate
 from fledge_export.control_flow import ControlFlowError
 from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
-from fledge_export.parity_torch import torch_engine
 from fledge_export.quantized import is_quantised
 from fledge_export.specification import stepper
 from fledge_export.taint import TaintError
@@ -194,6 +193,8 @@ def _guarded(name: str, test: Callable[[], Found | tuple[bool, str]]) -> Line:
 
 
 def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy, reference: Reference | None) -> Iterator[Line]:
+    from fledge_export.parity_torch import torch_engine  # here, because importing torch takes a second
+
     floats = reference.policy if reference else policy
     for name, engine in ((TORCH, torch_engine(floats)), (ONNX, parity.onnx_engine(floats))):
         if is_quantised(policy):
