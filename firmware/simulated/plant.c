@@ -5,7 +5,6 @@
 
 #define TICK 1e-3f /* [s] */
 #define DEGREES_PER_RADIAN 57.29577951308232f
-#define FLOOR_COMPRESSION 1e-3f /* [m], of the feet at rest */
 
 _Static_assert(sizeof(real) == sizeof(float), "the physics text is compiled for single numbers here");
 
@@ -28,7 +27,7 @@ void plant_init(struct plant *plant) {
     for (int i = 0; i < QUADROTOR_PARAMETERS; i++) plant->parameter[i] = nominal[i];
     for (int i = 0; i < QUADROTOR_STATES; i++) plant->state[i] = 0.0f;
     plant->state[QUADROTOR_QUATERNION] = 1.0f;
-    plant->state[QUADROTOR_POSITION + 2] = nominal[QUADROTOR_LEG_HEIGHT] - FLOOR_COMPRESSION;
+    plant->state[QUADROTOR_POSITION + 2] = nominal[QUADROTOR_LEG_HEIGHT] - ROBOT_FLOOR_COMPRESSION;
 }
 
 void plant_step(struct plant *plant, const float motor_fraction[4]) {

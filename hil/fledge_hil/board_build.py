@@ -31,7 +31,7 @@ from fledge_sim.contract import ContractError
 from fledge_sim.files import write_atomically
 from fledge_sim.policy import Policy
 from fledge_sim.robot import Robot
-from fledge_sim.rows import parameter_rows
+from fledge_sim.rows import FLOOR_COMPRESSION, parameter_rows
 
 BOARD = "boards/cortex_m4"
 IMAGE_ONLY = ("main.c", "memory.c", "startup.c")
@@ -100,6 +100,7 @@ def robot_header(robot: Robot) -> str:
         "LAG_RISE": robot.rotor_time_constant_rise,
         "LAG_FALL": robot.rotor_time_constant_fall,
         "FULL_SCALE": robot.full_scale,
+        "FLOOR_COMPRESSION": FLOOR_COMPRESSION,
         "SPEED_PER_VOLT": robot.speed_per_volt,
         "VOLTAGE_NOMINAL": robot.voltage_nominal,
         "THRUST_MIN_FRACTION": robot.thrust_min_fraction,

@@ -7,9 +7,9 @@
 
 #include "environment.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "processor.h"
 #include "team.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -17,32 +17,21 @@
 enum { WORLDS_PER_THREAD = 1024 /* below this, waking a thread costs more than it saves */ };
 
 struct variant {
-    const char *name;
     int lanes;
     environment_range *step, *reset;
 };
 
 static const struct variant variants[] = {
-    {.name = "baseline", .lanes = 4, .step = environment_step_baseline, .reset = environment_reset_baseline},
+    {.lanes = 4, .step = environment_step_baseline, .reset = environment_reset_baseline},
 #if defined(__x86_64__)
-    {.name = "avx2", .lanes = 8, .step = environment_step_avx2, .reset = environment_reset_avx2},
-    {.name = "avx512", .lanes = 16, .step = environment_step_avx512, .reset = environment_reset_avx512},
+    {.lanes = 8, .step = environment_step_avx2, .reset = environment_reset_avx2},
+    {.lanes = 16, .step = environment_step_avx512, .reset = environment_reset_avx512},
 #endif
 };
 
-/* Index of the widest variant that this processor runs. */
-static int widest(void) {
-#if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? 2 : 1;
-#else
-    return 0;
-#endif
-}
-
 /* The variant of this many lanes; memory is laid out for it. */
 static const struct variant *of_lanes(int lanes) {
-    for (int i = widest(); i > 0; i--)
+    for (int i = processor_widest(); i > 0; i--)
         if (variants[i].lanes == lanes) return &variants[i];
     return &variants[0];
 }
@@ -67,15 +56,8 @@ static void run(const struct environment_job *job, environment_range *range) {
 
 /* ---- interface ---------------------------------------------------------------------------------- */
 
-/* FLEDGE_ISA names a narrower variant, so that a test can run them all on one machine; other values change nothing. */
 EXPORT int fledge_environment_lanes(void);
-EXPORT int fledge_environment_lanes(void) {
-    const int most = widest();
-    const char *wish = getenv("FLEDGE_ISA");
-    for (int i = 0; wish && i < most; i++)
-        if (strcmp(wish, variants[i].name) == 0) return variants[i].lanes;
-    return variants[most].lanes;
-}
+EXPORT int fledge_environment_lanes(void) { return variants[processor_chosen()].lanes; }
 
 /* Sizes of the structures, for the caller to compare with its own. */
 EXPORT void fledge_environment_sizes(int64_t sizes[2]);

@@ -6,10 +6,8 @@
 #define _POSIX_C_SOURCE 200809L
 #define REAL_DOUBLE
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "kernel.h"
+#include "processor.h"
 #include "quadrotor.h"
 #include "team.h"
 
@@ -34,24 +32,7 @@ static const struct variant variants[] = {
 #endif
 };
 
-/* Index of the widest variant that this processor runs. */
-static int widest(void) {
-#if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? 2 : 1;
-#else
-    return 0;
-#endif
-}
-
-/* FLEDGE_ISA names a narrower variant, so that a test can run them all on one machine; other values change nothing. */
-static const struct variant *chosen(void) {
-    const int most = widest();
-    const char *wish = getenv("FLEDGE_ISA");
-    for (int i = 0; wish && i < most; i++)
-        if (strcmp(wish, variants[i].name) == 0) return &variants[i];
-    return &variants[most];
-}
+static const struct variant *chosen(void) { return &variants[processor_chosen()]; }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
 

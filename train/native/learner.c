@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "learner_variant.h"
+#include "processor.h"
 
 #if defined(__x86_64__)
 #define LEARNER_VARIANTS 3
@@ -60,15 +61,7 @@ const char *learner_variant_name(int32_t variant) {
     return variant >= 0 && variant <= learner_best_variant() ? variants[variant].name : NULL;
 }
 
-int32_t learner_best_variant(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? 2 : 1;
-#else
-    return 0;
-#endif
-}
+int32_t learner_best_variant(void) { return processor_widest(); }
 
 int64_t learner_scratch_floats(int32_t variant, const struct learner_problem *p) {
     return variants[variant].scratch(p);
