@@ -195,10 +195,12 @@ def _guarded(name: str, test: Callable[[], Found | tuple[bool, str]]) -> Line:
 def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy, reference: Reference | None) -> Iterator[Line]:
     from fledge_export.parity_torch import torch_engine  # here, because importing torch takes a second
 
+    if is_quantised(policy):
+        reference = reference or Reference.of(policy)
     floats = reference.policy if reference else policy
     for name, engine in ((TORCH, torch_engine(floats)), (ONNX, parity.onnx_engine(floats))):
-        if is_quantised(policy):
-            yield _accuracy(policy, host, name, engine, reference or Reference.of(policy))
+        if reference is not None and is_quantised(policy):
+            yield _accuracy(policy, host, name, engine, reference)
         else:
             yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
     for name, engine in ((HOST, host.step), (TARGET, target.step)):
