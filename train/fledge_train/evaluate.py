@@ -133,13 +133,13 @@ def track_figure_eight(
 
 def hover_target(episodes: int) -> Callable[[float], sensors.Target]:
     """Stands still at the origin."""
-    return _target(tasks.hovering(episodes), lambda time: time)
+    return moving_target(tasks.hovering(episodes), lambda time: time)
 
 
 def figure_eight_target(period: float, episodes: int) -> Callable[[float], sensors.Target]:
     """Half width 1 m; starts at the centre and gathers speed over the warm-up."""
     ones = np.ones(episodes)
-    return _target(tasks.figure_eight(period * ones, ones, np.pi / 2 * ones), _gathering_speed)
+    return moving_target(tasks.figure_eight(period * ones, ones, np.pi / 2 * ones), _gathering_speed)
 
 
 def _scenario(
@@ -161,7 +161,9 @@ def _gathering_speed(time: float) -> float:
     return time * time / (2 * WARM_UP) if time < WARM_UP else time - WARM_UP / 2
 
 
-def _target(reference: tasks.Reference, clock: Callable[[float], float]) -> Callable[[float], sensors.Target]:
+def moving_target(reference: tasks.Reference, clock: Callable[[float], float]) -> Callable[[float], sensors.Target]:
+    """Set-points along a curve: r(c(t)) and its velocity dc/dt dr/dc, with the time c(t) along the curve [s]."""
+
     def at(time: float) -> sensors.Target:
         speed = (clock(time + DT / 2) - clock(time - DT / 2)) / DT if time > DT else 0.0
         along = clock(time)

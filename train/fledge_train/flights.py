@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 from fledge_sim import kernel, sensors
+from fledge_sim.contract import Contract
 from fledge_sim.physics import Physics
 from fledge_sim.policy import Policy, forward
 from fledge_sim.robot import Robot
@@ -113,6 +114,53 @@ class Executor:
         return action, memory
 
 
+def sense(
+    contract: Contract,
+    state: Float32,
+    target: Callable[[float], sensors.Target],
+    time: float,
+    history: Float32,
+    noise: Float32,
+) -> Float32:
+    """What the network sees at `time` [s], (n, I) in contract units, unscaled.
+
+    The future references of a look-ahead are where `target` will really be, seen from the noisy position and velocity.
+
+    Args:
+        contract: names the terms.
+        state: (17, n).
+        target: set-point at a time.
+        time: now [s].
+        history: (n, 4 H), past actions.
+        noise: error of the sensors, (n, I) in contract units.
+    """
+    ahead = look_ahead(contract, state, target, time, noise)
+    return sensors.observe(contract, state, target(time), history, ahead) + noise
+
+
+def look_ahead(
+    contract: Contract, state: Float32, target: Callable[[float], sensors.Target], time: float, noise: Float32
+) -> Float32 | None:
+    """The term look_ahead, (n, 6 k): r(t + i spacing) - p and dr/dt(t + i spacing) - v, i = 1 to k; None: no such term.
+
+    p and v are the sensed ones, the truth plus the noise that the terms position_error and velocity_error have.
+    """
+    places, size = {}, 0
+    for term in contract.observation:
+        places[term.name] = slice(size, size + term.size)
+        size += term.size
+    if "look_ahead" not in places:
+        return None
+    count = (places["look_ahead"].stop - places["look_ahead"].start) // 6
+    sensed = np.concatenate([state[row : row + 3] for row in (State.POSITION, State.VELOCITY)])
+    for first, name in ((0, "position_error"), (3, "velocity_error")):
+        if name in places:
+            sensed[first : first + 3] += noise[:, places[name]].T
+    future = [target(time + (i + 1) * contract.look_ahead_spacing) for i in range(count)]
+    parts = [np.concatenate([at.position_world, at.velocity_world]) - sensed for at in future]
+    return np.concatenate(parts).T.astype(np.float32)
+
+
 def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0, step: Step | None = None) -> Flight:
     """Run every episode to its end; an episode that crashes is held at its first state and no longer counts.
 
@@ -133,9 +181,8 @@ def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0, step: S
     alive = np.ones(n, bool)
     distances, actions = [], []
     for tick in range(round(scenario.duration / period)):
-        target = scenario.target(tick * period)
-        seen = sensors.observe(policy.contract, state, target, executor.history)
-        seen += deviation * generator.standard_normal(seen.shape, np.float32)
+        noise = deviation * generator.standard_normal((n, len(deviation)), np.float32)
+        seen = sense(policy.contract, state, scenario.target, tick * period, executor.history, noise)
         native = tick % scenario.calls == 0
         commands.append(executor.native(seen) if native else executor.intermediate(seen))
         commands = commands[-int(whole) - 2 :]
