@@ -18,7 +18,7 @@ from fledge_sim.contract import TrainingRecord
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import forward
 from fledge_sim.rows import State
-from fledge_train import config, critic, curriculum, learner, networks, runs, shac
+from fledge_train import config, critic, curriculum, learner, networks, runs, shac, trainer
 from fledge_train.config import ActorConfig, TrainConfig
 
 
@@ -109,26 +109,29 @@ def test_same_seed_same_bytes() -> None:
 
 
 def test_divergence_is_reported_and_keeps_finite_weights() -> None:
-    with pytest.raises(shac.Diverged, match="learning rate") as caught:
+    with pytest.raises(trainer.Diverged, match="learning rate") as caught:
         shac.train(short(learning_rate=curriculum.Cosine(1e37, 1e37)))
     assert all(np.isfinite(array).all() for array in caught.value.policy.weights.values())
 
 
 def test_ctrl_c_returns_the_policy_so_far() -> None:
-    def interrupt(progress: shac.Progress) -> None:
+    def interrupt(progress: trainer.Progress) -> None:
         raise KeyboardInterrupt
 
     result = shac.train(short(), interrupt)
     assert result.interrupted
     assert len(result.history) == 1
-    assert result.history[0].iteration == shac.REPORT_EVERY
+    assert result.history[0].iteration == shac.CHUNK
 
 
 def test_progress_carries_live_figures() -> None:
-    seen: list[shac.Progress] = []
+    seen: list[trainer.Progress] = []
     shac.train(short(), seen.append)
     assert [p.iteration for p in seen] == [20, 30]
-    assert all(0 < p.position_error < 2 and math.isfinite(p.cost) and p.gradient_norm > 0 for p in seen)
+    assert all(0 < p.position_error < 2 and p.scalars["gradient_norm"] > 0 for p in seen)
+    assert all(math.isfinite(p.scalars["cost"]) for p in seen)
+    assert seen[-1].steps == 16 * sum(round(short().horizon.at(i / 30)) for i in range(30))
+    assert seen[1].seconds > seen[0].seconds > 0
 
 
 def test_a_saved_run_loads_and_tells_how_it_came_about(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
@@ -100,6 +100,8 @@ class CriticConfig:
 class TrainConfig:
     """One run."""
 
+    algorithm: ClassVar[str] = "shac"
+    """Name of what trains with these numbers."""
     robot: str = "crazyflie"
     """Name of a robot that ships with fledge, or path of a .toml file."""
     seed: int = 0

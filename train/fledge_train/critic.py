@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fledge_train.config import TrainConfig
 from fledge_train.learner import Learner, Report, Row
+from fledge_train.trainer import Snapshot, put
 
 CONSTANTS = [
     *range(Row.PARAMETER, Row.PARAMETER + Parameter.GRAVITY),
@@ -103,6 +104,15 @@ class CriticStep:
         learner.record(state=(steps + 1, STATES, n), error=(steps + 1, 6, n), cost=(steps, n), alive=(steps, n))
         self.network = _network(INPUTS, config.critic_config.hidden, config.seed)
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.critic_config.learning_rate)
+        self._begin_moments()
+
+    def _begin_moments(self) -> None:
+        """Has Adam make its moments, all zero, so that there is always something to keep or put back."""
+        for weight in self.network.parameters():
+            weight.grad = torch.zeros_like(weight)
+        self._optimizer.step()
+        for weight in self.network.parameters():
+            self._optimizer.state[weight]["step"].zero_()
 
     def __call__(self, progress: float) -> Report:
         """Advance the run by one iteration; `progress` is its share done so far."""
@@ -116,6 +126,18 @@ class CriticStep:
         report = self._learner.step_adam()
         self.fit(truth)
         return report
+
+    def state(self) -> Snapshot:
+        """Weights and Adam's moments, by name; the critic's own."""
+        arrays = {f"critic.{name}": weight for name, weight in self.network.named_parameters()}
+        for name, weight in self.network.named_parameters():
+            moments = self._optimizer.state[weight].items()
+            arrays |= {f"critic.adam.{name}.{moment}": tensor for moment, tensor in moments}
+        return {name: tensor.detach().numpy() for name, tensor in arrays.items()}
+
+    def restore(self, state: Snapshot) -> None:
+        """Continue from `state`."""
+        put(self.state(), state)
 
     @property
     def _horizon(self) -> int:

@@ -223,6 +223,10 @@ class Learner:
             self.traces[name] = aligned(shape)
             setattr(self.problem, f"{name}_trace", self.traces[name].ctypes.data)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that an iteration leaves for the next, by name; the learner's own."""
+        return {name: self._keep[name] for name in ("environment", "random", "cursor", "parameter", "moment")}
+
     def iterate(self) -> Report:
         """Forward, reverse, resets, Adam: one native call."""
         self.problem.adam.step += 1

@@ -17,7 +17,7 @@ from fledge_sim.files import write_atomically
 
 if TYPE_CHECKING:
     from fledge_train.config import TrainConfig
-    from fledge_train.shac import TrainResult
+    from fledge_train.trainer import TrainResult
 
 
 @functools.cache

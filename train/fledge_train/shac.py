@@ -13,12 +13,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fledge_sim import robot as robots
 from fledge_sim.contract import Contract, TrainingRecord
-from fledge_sim.errors import FledgeError
 from fledge_sim.physics import Physics
 from fledge_sim.policy import Policy, assemble
 from fledge_sim.robot import Robot
@@ -29,50 +28,90 @@ from fledge_train.config import TrainConfig
 from fledge_train.episodes import build_pool
 from fledge_train.learner import OBSERVED, Learner, Problem, Report
 from fledge_train.runs import code_version
+from fledge_train.trainer import Diverged, Progress, Snapshot, TrainResult, put, run
+
+if TYPE_CHECKING:
+    from fledge_train.critic import CriticStep
 
 DT = 0.01
 """[s], the native step; 1 / native rate of the contract."""
-REPORT_EVERY = 20
-"""Iterations between two progress reports."""
+CHUNK = 20
+"""Iterations between two reports."""
 
 
-class Diverged(FledgeError):  # noqa: N818
-    """The gradient is no longer finite; `policy` holds the last weights that were."""
+class Shac:
+    """The trainer; see fledge_train.trainer.Trainer."""
 
-    def __init__(self, sentence: str, policy: Policy) -> None:
-        super().__init__(sentence)
-        self.policy = policy
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.contract, self._learner = begin(config)
+        self._good = self._learner.parameter.copy()
+        self._iteration = np.zeros((), np.int64)
+        self._steps = np.zeros((), np.int64)
+        self._critic: CriticStep | None = None
+        if config.critic == "privileged":
+            from fledge_train.critic import CriticStep  # torch is imported only for a critic
 
+            self._critic = CriticStep(config, self._learner)
 
-@dataclass(frozen=True)
-class Progress:
-    """Live figures, averaged over the iterations since the last report."""
+    @property
+    def done(self) -> bool:
+        """Whether every iteration was made."""
+        return int(self._iteration) >= self.config.iterations
 
-    iteration: int
-    """Iterations done."""
-    iterations: int
-    """Of how many."""
-    seconds: float
-    """Since the start of training."""
-    cost: float
-    """Mean per step, with the weights of the moment."""
-    position_error: float
-    """Mean distance from the reference [m]."""
-    failures: float
-    """Episodes lost per 1000 environment steps."""
-    gradient_norm: float
-    """Before clipping."""
+    def advance(self) -> Progress:
+        """A few iterations. Raises Diverged when the gradient is not finite."""
+        reports: list[Report] = []
+        while len(reports) < CHUNK and not self.done:
+            now = self._learner.parameter.copy()
+            reports.append(self._iterate(int(self._iteration) / self.config.iterations))
+            if not np.isfinite(reports[-1].gradient_norm):
+                raise Diverged(_divergence(int(self._iteration)), self._assemble(self._good))
+            self._good = now
+            self._iteration += 1
+            self._steps += reports[-1].steps
+        return self._summary(reports)
 
+    def policy(self) -> Policy:
+        """With the weights of now."""
+        return self._assemble(self._learner.parameter)
 
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run leaves."""
+    def state(self) -> Snapshot:
+        """Counters, learner (weights, Adam, environments, random words), critic."""
+        state = {"iteration": self._iteration, "steps": self._steps}
+        state |= {f"learner.{name}": array for name, array in self._learner.state().items()}
+        return state if self._critic is None else state | self._critic.state()
 
-    policy: Policy
-    seconds: float
-    """Wall-clock of the training loop and of its preparation."""
-    history: tuple[Progress, ...]
-    interrupted: bool = False
+    def restore(self, state: Snapshot) -> None:
+        """Continue from `state`."""
+        put({"iteration": self._iteration, "steps": self._steps}, state)
+        put(self._learner.state(), state, "learner.")
+        self._learner.problem.adam.step = int(self._iteration)
+        self._good = self._learner.parameter.copy()
+        if self._critic is not None:
+            self._critic.restore(state)
+
+    def _iterate(self, progress: float) -> Report:
+        """One iteration; `progress` is the share of the run done before it."""
+        _schedule(self.config, self._learner.problem, progress)
+        return self._learner.iterate() if self._critic is None else self._critic(progress)
+
+    def _assemble(self, flat: Float32) -> Policy:
+        return assemble(self.contract, networks.unflatten(self.contract, flat))
+
+    def _summary(self, reports: list[Report]) -> Progress:
+        steps = sum(report.steps for report in reports)
+        return Progress(
+            iteration=int(self._iteration),
+            iterations=self.config.iterations,
+            steps=int(self._steps),
+            position_error=sum(report.position_error for report in reports) / steps,
+            failures=1000 * sum(report.failures for report in reports) / steps,
+            scalars={
+                "cost": sum(report.cost for report in reports) / steps,
+                "gradient_norm": sum(report.gradient_norm for report in reports) / len(reports),
+            },
+        )
 
 
 def train(config: TrainConfig, progress: Callable[[Progress], None] | None = None) -> TrainResult:
@@ -81,35 +120,8 @@ def train(config: TrainConfig, progress: Callable[[Progress], None] | None = Non
     Raises:
         Diverged: the gradient became NaN or infinite.
     """
-    start = time.perf_counter()
-    contract, learner = begin(config)
-    step = _step_function(config, learner)
-    history: list[Progress] = []
-    window: list[Report] = []
-    interrupted = False
-
-    def policy(flat: Float32) -> Policy:
-        return assemble(contract, networks.unflatten(contract, flat))
-
-    good = learner.parameter.copy()
-
-    for iteration in range(config.iterations):
-        try:
-            now = learner.parameter.copy()
-            _schedule(config, learner.problem, iteration / config.iterations)
-            window.append(step(iteration / config.iterations))
-            if not np.isfinite(window[-1].gradient_norm):
-                raise Diverged(_divergence(iteration), policy(good))
-            good = now
-            if len(window) == REPORT_EVERY or iteration + 1 == config.iterations:
-                history.append(_summary(config, window, iteration + 1, time.perf_counter() - start))
-                window.clear()
-                if progress:
-                    progress(history[-1])
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-    return TrainResult(policy(learner.parameter), time.perf_counter() - start, tuple(history), interrupted)
+    since = time.perf_counter()
+    return run(Shac(config), progress, since)
 
 
 def begin(config: TrainConfig) -> tuple[Contract, Learner]:
@@ -128,16 +140,6 @@ def _divergence(iteration: int) -> str:
         f"training diverged at iteration {iteration}: the gradient is not finite; the last good weights are kept. "
         "Lower the learning rate or shorten the horizon"
     )
-
-
-def _step_function(config: TrainConfig, learner: Learner) -> Callable[[float], Report]:
-    """One iteration as a function of the run's progress; torch is imported only for a critic."""
-    if config.critic == "none":
-        return lambda _: learner.iterate()
-    from fledge_train.critic import CriticStep
-
-    critic: Callable[[float], Report] = CriticStep(config, learner)
-    return critic
 
 
 def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
@@ -165,16 +167,3 @@ def _problem(config: TrainConfig, robot: Robot) -> Problem:
     p.cost.discount = config.discount
     p.adam.beta1, p.adam.beta2, p.adam.epsilon, p.adam.clip = config.beta1, config.beta2, 1e-8, config.clip
     return p
-
-
-def _summary(config: TrainConfig, window: list[Report], iteration: int, seconds: float) -> Progress:
-    steps = sum(report.steps for report in window)
-    return Progress(
-        iteration=iteration,
-        iterations=config.iterations,
-        seconds=seconds,
-        cost=sum(report.cost for report in window) / steps,
-        position_error=sum(report.position_error for report in window) / steps,
-        failures=1000 * sum(report.failures for report in window) / steps,
-        gradient_norm=sum(report.gradient_norm for report in window) / len(window),
-    )

@@ -17,7 +17,7 @@ from fledge_sim import policy as policy_file
 from fledge_sim import randomize
 from fledge_sim import robot as robots
 from fledge_sim.randomize import Randomization
-from fledge_train import config, runs, shac
+from fledge_train import config, runs, shac, trainer
 
 from fledge_hil import screen
 
@@ -77,9 +77,9 @@ def run(options: Options) -> int:
     folder = runs.run_folder(options.directory, name)
     try:
         result = train_with_bar(settings)
-    except shac.Diverged as error:
+    except trainer.Diverged as error:
         policy_file.save(error.policy, folder / "policy.npz")
-        raise shac.Diverged(f"{error} (in {folder / 'policy.npz'})", error.policy) from error
+        raise trainer.Diverged(f"{error} (in {folder / 'policy.npz'})", error.policy) from error
     path = runs.save_run(folder, settings, result)
     contract = result.policy.contract
     screen.say(
@@ -97,11 +97,11 @@ def run(options: Options) -> int:
     return 0
 
 
-def train_with_bar(settings: config.TrainConfig) -> shac.TrainResult:
+def train_with_bar(settings: config.TrainConfig) -> trainer.TrainResult:
     """shac.train with a progress bar."""
     with screen.bar("training") as bar:
 
-        def progress(report: shac.Progress) -> None:
+        def progress(report: trainer.Progress) -> None:
             figures = f"error {screen.centimetres(report.position_error)}, {report.failures:.2f} lost per 1000 steps"
             bar.show(report.iteration / report.iterations, figures)
 
