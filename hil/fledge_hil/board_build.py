@@ -34,6 +34,8 @@ from fledge_sim.robot import Robot
 from fledge_sim.rows import FLOOR_COMPRESSION, parameter_rows
 
 BOARD = "boards/cortex_m4"
+FOLDERS = ("flight", "hil", "simulated", BOARD)
+"""Of the firmware's sources."""
 IMAGE_ONLY = ("main.c", "memory.c", "startup.c")
 """Sources that exist only on the microcontroller."""
 
@@ -126,10 +128,13 @@ def _literal(value: float) -> str:
 
 def _sources() -> list[Path]:
     firmware = firmware_directory()
-    folders = (firmware / "flight", firmware / "simulated", firmware / BOARD)
     headers = physics_directory().glob("*.h")
     return sorted(
-        [*(path for folder in folders for path in folder.glob("*.[ch]")), firmware / BOARD / "link.ld", *headers]
+        [
+            *(path for folder in FOLDERS for path in (firmware / folder).glob("*.[ch]")),
+            firmware / BOARD / "link.ld",
+            *headers,
+        ]
     )
 
 
@@ -186,4 +191,4 @@ def _image_sources(folder: Path) -> list[Path]:
 
 def _includes(folder: Path) -> list[Path]:
     firmware = firmware_directory()
-    return [firmware / "flight", firmware / "simulated", firmware / BOARD, physics_directory(), folder]
+    return [*(firmware / name for name in FOLDERS), physics_directory(), folder]

@@ -19,6 +19,7 @@ ONLY_UNDEFINED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 
 SOURCES = [
     *(FIRMWARE / "flight").glob("*.c"),
+    *(FIRMWARE / "hil").glob("*.c"),
     *(FIRMWARE / "simulated").glob("*.c"),
     *(path for path in (FIRMWARE / "boards/cortex_m4").glob("*.c") if path.name not in IMAGE_ONLY),
 ]
@@ -31,7 +32,7 @@ def flags(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     sanitize = SANITIZE if len(compiler) == 1 else ONLY_UNDEFINED
     generated = tmp_path_factory.mktemp("robot")
     (generated / "robot.h").write_text(robot_header(robots.load(request.param)))
-    folders = ("flight", "simulated", "../sim/native", "boards/cortex_m4", "test", "test/hand_policy")
+    folders = ("flight", "hil", "simulated", "../sim/native", "boards/cortex_m4", "test", "test/hand_policy")
     includes = [argument for folder in (*folders, generated) for argument in ("-I", str(FIRMWARE / folder))]
     return (*compiler, "-std=c11", *WARNINGS, *sanitize, "-g", "-O1", *includes)
 
