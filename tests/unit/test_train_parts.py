@@ -142,7 +142,7 @@ def test_a_saved_run_loads_and_tells_how_it_came_about(tmp_path: Path) -> None:
     assert policy.contract.training.algorithm == "shac"
     assert policy.contract.training.config["iterations"] == 30
     assert policy.contract.robot_sha256 == robot.load("crazyflie").sha256
-    assert json.loads((tmp_path / "x" / "config.json").read_text())["seed"] == cfg.seed
+    assert json.loads((tmp_path / "x" / "config.json").read_text())["config"]["seed"] == cfg.seed
     assert json.loads((tmp_path / "x" / "metrics.json").read_text())["seconds"] > 0
 
 

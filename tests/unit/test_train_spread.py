@@ -12,6 +12,8 @@ from fledge_sim.randomize import Randomization
         ("around", Randomization()),
         ("none", randomize.none()),
         ("paper", randomize.paper()),
+        ("10", randomize.plus_minus(0.1)),
+        ("20", randomize.plus_minus(0.2)),
         ("published", randomize.any_published_crazyflie()),
     ],
 )

@@ -1,4 +1,13 @@
-"""Folders of runs: runs/NAME/ with policy.npz, config.json and metrics.json, each written atomically."""
+"""Folders of runs: runs/NAME/ with everything that came in and everything that came out.
+
+    config.json      algorithm, code version and every number; `load_config` gives the configuration back
+    policy.npz       weights and contract
+    metrics.json     history, wall-clock, figures of the evaluation, why a run ended early
+    checkpoint.npz   the whole state, while the run is unfinished
+    events.out.*     scalars for TensorBoard
+
+Every file but the last is written atomically.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +24,12 @@ from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 
+from fledge_train import typed_json
+
 if TYPE_CHECKING:
-    from fledge_train.config import TrainConfig
-    from fledge_train.trainer import TrainResult
+    from fledge_train.trainer import Config, TrainResult
+
+POLICY, CONFIG, METRICS, CHECKPOINT = "policy.npz", "config.json", "metrics.json", "checkpoint.npz"
 
 
 @functools.cache
@@ -46,7 +58,31 @@ def run_folder(root: Path, name: str) -> Path:
     return root / name
 
 
-def save_run(folder: Path, config: TrainConfig, result: TrainResult, metrics: Any = None) -> Path:
+def save_config(folder: Path, config: Config) -> None:
+    """config.json: every number, and what is needed to read them back."""
+    record = {"algorithm": config.algorithm, "code_version": code_version(), "config": typed_json.to_tree(config)}
+    write_atomically(folder / CONFIG, _json(record))
+
+
+def load_config(folder: Path) -> Config:
+    """The configuration of a run.
+
+    Raises FledgeError naming the file, and the field that is unknown, missing or impossible.
+    """
+    from fledge_train.trainer import config_type
+
+    path = folder / CONFIG
+    try:
+        record = json.loads(path.read_text())
+        algorithm, tree = record["algorithm"], record["config"]
+    except FileNotFoundError as error:
+        raise FledgeError(f"{folder} holds no run: {CONFIG} does not exist there") from error
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise FledgeError(f"{path} is damaged ({error}); train anew") from error
+    return typed_json.from_tree(config_type(str(algorithm)), tree, f"{path}: config")
+
+
+def save_run(folder: Path, config: Config, result: TrainResult, metrics: Any = None, ended: str = "") -> Path:
     """Write a run; returns the path of its policy file.
 
     Args:
@@ -54,18 +90,20 @@ def save_run(folder: Path, config: TrainConfig, result: TrainResult, metrics: An
         config: what was asked for.
         result: what training returned.
         metrics: a dataclass of figures (fledge_train.evaluate.Evaluation), or None.
+        ended: why it ended before its time, if it did.
     """
-    path = folder / "policy.npz"
+    path = folder / POLICY
     policies.save(result.policy, path)
-    write_atomically(folder / "config.json", _json(dataclasses.asdict(config)))
+    save_config(folder, config)
     record = {
         "seconds": result.seconds,
         "interrupted": result.interrupted,
+        "ended": ended,
         "code_version": code_version(),
         "history": [dataclasses.asdict(entry) for entry in result.history],
         "evaluation": None if metrics is None else dataclasses.asdict(metrics),
     }
-    write_atomically(folder / "metrics.json", _json(record))
+    write_atomically(folder / METRICS, _json(record))
     return path
 
 

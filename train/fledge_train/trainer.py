@@ -115,6 +115,14 @@ class TrainResult:
     interrupted: bool = False
 
 
+def config_type(algorithm: str) -> type[Config]:
+    """The class of an algorithm's numbers. Raises FledgeError when there is no such algorithm."""
+    known: Mapping[str, type[Config]] = {TrainConfig.algorithm: TrainConfig}
+    if algorithm not in known:
+        raise FledgeError(f"no algorithm '{algorithm}'; choose one of {', '.join(known)}")
+    return known[algorithm]
+
+
 def start(config: Config) -> Trainer:
     """The trainer of a configuration, at its beginning; imports that algorithm and no other."""
     if isinstance(config, TrainConfig):

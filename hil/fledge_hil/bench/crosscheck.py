@@ -215,9 +215,12 @@ def _dynamics(make: Callable[[], Engine] | None) -> Iterator[Dynamics]:
 
 
 def _train(robot: Robot, seed: int) -> Policy:
+    from fledge_train import shac
+
     from fledge_hil.verbs import train
 
-    return train.train_with_bar(train.PRESETS["robust"](robot.name, "gru", seed)).policy
+    with train.progress_bar() as progress:
+        return shac.train(train.PRESETS["robust"](robot.name, "gru", seed), progress).policy
 
 
 SECTIONS = (_accelerations, _thrown, _take_off, _floor, _closed_loop)

@@ -142,9 +142,9 @@ def _policy(chain: Chain) -> tuple[Path, dict[str, Any] | None]:
 
     config = train.PRESETS[options.preset](options.robot or "crazyflie", options.actor, options.seed)
     with watch.phase("train"):
-        result = train.train_with_bar(config)
+        result = train.train_with_bar(chain.folder, config)
     if result.interrupted:
-        screen.say(f"the policy so far: {runs.save_run(chain.folder, config, result)}")
+        screen.say(f"the policy so far: {chain.folder / runs.POLICY}")
         raise KeyboardInterrupt
     screen.say(f"trained   {result.policy.parameter_count} weights in {result.seconds:.2f} s")
     with watch.phase("evaluate in simulation"), screen.bar("evaluating"):

@@ -1,87 +1,135 @@
 """Train a policy for a robot, in seconds, through the native differentiable simulator.
 
-Writes runs/NAME/policy.npz (weights and contract), config.json and metrics.json. Ctrl-C keeps the policy so far. The
-same seed gives the same weights on the same machine.
+Writes runs/NAME/: policy.npz (weights and contract), config.json, metrics.json, and scalars for TensorBoard. Ctrl-C
+saves, and --resume runs/NAME goes on to the same bytes. The same seed gives the same weights on the same machine.
+--help-all shows every hyper-parameter as well; each can be set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import tyro
-from fledge_sim import policy as policy_file
 from fledge_sim import randomize
 from fledge_sim import robot as robots
+from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
-from fledge_train import config, runs, shac, trainer
+from fledge_train import config, recorded, runs, trainer
+from fledge_train.trainer import Config
 
 from fledge_hil import screen
 
 PRESETS: Mapping[str, Callable[..., config.TrainConfig]] = {"robust": config.robust, "fast": config.fast}
+"""Of shac; the first is the default."""
+ALGORITHMS: Mapping[str, Mapping[str, Callable[..., Config]]] = {"shac": PRESETS}
 SPREADS: Mapping[str, Callable[[], Randomization]] = {
     "around": Randomization,
     "none": randomize.none,
     "paper": randomize.paper,
+    "10": partial(randomize.plus_minus, 0.1),
+    "20": partial(randomize.plus_minus, 0.2),
     "published": randomize.any_published_crazyflie,
 }
+INTERRUPTED = 130
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Generic[C]):
     """See the module's docstring."""
 
-    preset: Literal["robust", "fast"] = "robust"
-    """robust: about 2 s on one core. fast: about 0.3 s, less precise. Sets the defaults of what follows."""
+    config: Annotated[C, tyro.conf.arg(name="")]
+    """Every hyper-parameter."""
+    algorithm: Literal["shac"] = "shac"
+    """shac: first-order gradients through the simulator."""
+    preset: str | None = None
+    """Sets the defaults of what follows. shac: robust (the default, about 2 s on one core), fast (about 0.3 s)."""
     actor: Literal["gru", "mlp"] = "gru"
     """gru: recurrent, 16 units. mlp: dense layers over the observation and past actions."""
-    spread: Literal["around", "none", "paper", "published"] = "around"
-    """around: robots like the nominal one. none: exactly it. paper: it, pushed. published: any published Crazyflie.
-    Sets the defaults of --randomization.*"""
+    spread: Literal["around", "none", "paper", "10", "20", "published"] | None = None
+    """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
+    those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
     name: str | None = None
     """Of the run; default: ROBOT-ACTOR-SEED."""
     directory: Path = Path("runs")
     """Where runs are kept."""
+    resume: Path | None = None
+    """Folder of an unfinished run: go on with it. Every number comes from there."""
     evaluate: bool = True
     """Measure the policy afterwards (about 3 s) and keep the figures with the run."""
-    config: Annotated[config.TrainConfig, tyro.conf.arg(name="")] = field(default_factory=config.robust)
-    """Every hyper-parameter."""
 
 
-def parse(arguments: Sequence[str], prog: str) -> Options:
-    """Options with the defaults of the preset, actor and spread that the arguments name."""
-    preset, actor = _peek(arguments, "--preset", "robust"), _peek(arguments, "--actor", "gru")
-    spread = _peek(arguments, "--spread", "around")
-    default = Options()
-    if preset in PRESETS and actor in ("gru", "mlp") and spread in SPREADS:
-        default = Options(config=replace(PRESETS[preset](actor=actor), randomization=SPREADS[spread]()))
-    return tyro.cli(Options, args=arguments, prog=prog, description=__doc__, default=default)
+@dataclass(frozen=True)
+class Short(Options[C]):
+    """What --help shows of the hyper-parameters."""
+
+    robot: str = "crazyflie"
+    """Name of a robot that ships with fledge, or path of a .toml file."""
+    seed: int = 0
+    """Of everything random; the same seed gives the same weights on the same machine."""
 
 
-def _peek(arguments: Sequence[str], flag: str, default: str) -> str:
+def parse(arguments: Sequence[str], prog: str) -> Options[Any]:
+    """Options with the defaults of the algorithm, preset, actor and spread, or of the run, that the arguments name."""
+    resumed = _peek(arguments, "--resume")
+    settings = _preset(arguments) if resumed is None else runs.load_config(Path(resumed))
+    if "--help" in arguments or "-h" in arguments:
+        kind: Any = tyro.conf.Suppress[type(settings)]  # type: ignore[misc]
+        tyro.cli(Short[kind], args=arguments, prog=prog, description=__doc__, default=Short(settings))
+    arguments = ["--help" if argument == "--help-all" else argument for argument in arguments]
+    kind, default = type(settings), Options(settings)
+    options: Options[Any] = tyro.cli(Options[kind], args=arguments, prog=prog, description=__doc__, default=default)
+    if resumed is not None:
+        _refuse_changes(options, settings)
+    return options
+
+
+def _preset(arguments: Sequence[str]) -> Config:
+    algorithm, preset = _peek(arguments, "--algorithm"), _peek(arguments, "--preset")
+    presets = ALGORITHMS.get(algorithm or "", PRESETS)  # an unknown algorithm is refused by tyro, with the known ones
+    if preset is not None and preset not in presets:
+        raise FledgeError(f"--preset {preset}: {algorithm or 'shac'} has {', '.join(presets)}; choose one of them")
+    actor, spread = _peek(arguments, "--actor"), _peek(arguments, "--spread") or ""
+    begin = presets[preset] if preset else next(iter(presets.values()))
+    settings: Any = begin(actor=actor) if actor in ("gru", "mlp") else begin()
+    if spread in SPREADS:
+        settings = replace(settings, randomization=SPREADS[spread]())
+    return cast("Config", settings)
+
+
+def _peek(arguments: Sequence[str], flag: str) -> str | None:
     for here, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
         if here == flag:
             return following
         if here.startswith(f"{flag}="):
             return here.partition("=")[2]
-    return default
+    return None
 
 
-def run(options: Options) -> int:
-    """Train, save, report."""
+def _refuse_changes(options: Options[Any], settings: Config) -> None:
+    """A run goes on with the numbers it began with."""
+    free = ("config", "resume", "evaluate")
+    changed = [f.name for f in fields(Options) if f.name not in free and getattr(options, f.name) != f.default]
+    changed += [f.name for f in fields(options.config) if getattr(options.config, f.name) != getattr(settings, f.name)]
+    if changed:
+        raise FledgeError(
+            f"--resume takes every number from {options.resume}; leave out what would change {', '.join(changed)}, "
+            "or begin a new run"
+        )
+
+
+def run(options: Options[Any]) -> int:
+    """Train or resume, save, report."""
     settings = options.config
-    name = options.name or f"{robots.load(settings.robot).name}-{options.actor}-{settings.seed}"
-    folder = runs.run_folder(options.directory, name)
-    try:
-        result = train_with_bar(settings)
-    except trainer.Diverged as error:
-        policy_file.save(error.policy, folder / "policy.npz")
-        raise trainer.Diverged(f"{error} (in {folder / 'policy.npz'})", error.policy) from error
-    path = runs.save_run(folder, settings, result)
-    contract = result.policy.contract
+    folder = options.resume or runs.run_folder(options.directory, options.name or default_name(settings))
+    result = train_with_bar(folder, settings, resumed=options.resume is not None)
+    contract, path = result.policy.contract, folder / runs.POLICY
     screen.say(
         f"{'interrupted' if result.interrupted else 'trained'} in {result.seconds:.2f} s: "
         f"{result.policy.parameter_count} weights for {contract.robot}, contract {contract.sha256[:8]}"
@@ -93,16 +141,31 @@ def run(options: Options) -> int:
         runs.save_run(folder, settings, result, figures)
         evaluation.show(figures)
     screen.say(f"policy: {path}")
+    if result.interrupted:
+        screen.say(f"next:   fledge train --resume {folder}")
+        return INTERRUPTED
     screen.say(f"next:   fledge export {path}   or   fledge fly --policy {path}")
     return 0
 
 
-def train_with_bar(settings: config.TrainConfig) -> trainer.TrainResult:
-    """shac.train with a progress bar."""
+def default_name(settings: Any) -> str:
+    """ROBOT-ACTOR-SEED."""
+    return f"{robots.load(settings.robot).name}-{settings.actor.kind}-{settings.seed}"
+
+
+def train_with_bar(folder: Path, settings: Config, resumed: bool = False) -> trainer.TrainResult:
+    """Train, or go on, in a run's folder, with a progress bar."""
+    with progress_bar() as progress:
+        return recorded.resume(folder, progress) if resumed else recorded.train(folder, settings, progress)
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Callable[[trainer.Progress], None]]:
+    """`with progress_bar() as progress: shac.train(config, progress)`."""
     with screen.bar("training") as bar:
 
         def progress(report: trainer.Progress) -> None:
             figures = f"error {screen.centimetres(report.position_error)}, {report.failures:.2f} lost per 1000 steps"
             bar.show(report.iteration / report.iterations, figures)
 
-        return shac.train(settings, progress)
+        yield progress

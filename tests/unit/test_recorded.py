@@ -1,0 +1,182 @@
+"""Runs with a folder: what is left however they end, and going on to the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fledge_sim import policy as policies
+from fledge_sim.errors import FledgeError
+from fledge_train import checkpoint, config, curriculum, recorded, runs, scalars
+from fledge_train.config import TrainConfig
+from fledge_train.trainer import Diverged, Progress
+
+
+def tiny(base: TrainConfig) -> TrainConfig:
+    return dataclasses.replace(base, iterations=60, pool=64, age_limit=200)
+
+
+def with_critic() -> TrainConfig:
+    return dataclasses.replace(tiny(config.with_critic(config.robust())), iterations=23)  # torch: 10 ms each
+
+
+RUNS: dict[str, Callable[[], TrainConfig]] = {
+    "gru": lambda: tiny(config.robust()),
+    "mlp": lambda: tiny(config.robust(actor="mlp")),
+    "critic": with_critic,
+}
+
+
+def stop_at(iteration: int) -> Callable[[Progress], None]:
+    def observe(entry: Progress) -> None:
+        if entry.iteration == iteration:
+            raise KeyboardInterrupt
+
+    return observe
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_interrupted_and_resumed_is_uninterrupted(name: str, tmp_path: Path) -> None:
+    cfg = RUNS[name]()
+    recorded.train(tmp_path / "whole", cfg)
+    parts = tmp_path / "parts"
+    first = recorded.train(parts, cfg, stop_at(20))
+    assert first.interrupted
+    assert (parts / "checkpoint.npz").exists()
+    if cfg.iterations > 40:
+        assert recorded.resume(parts, stop_at(40)).interrupted  # and once more
+    last = recorded.resume(parts)
+    assert not last.interrupted
+    assert (parts / "policy.npz").read_bytes() == (tmp_path / "whole" / "policy.npz").read_bytes()
+    assert (parts / "config.json").read_bytes() == (tmp_path / "whole" / "config.json").read_bytes()
+    whole, resumed = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path / "whole", parts))
+    for entry in (*whole["history"], *resumed["history"]):
+        del entry["seconds"]
+    assert whole["history"] == resumed["history"]
+
+
+def test_a_finished_run_leaves_no_checkpoint_and_cannot_be_resumed(tmp_path: Path) -> None:
+    recorded.train(tmp_path / "x", RUNS["gru"]())
+    left = sorted(entry.name for entry in (tmp_path / "x").iterdir())
+    assert left == ["config.json", scalars.FILE, "metrics.json", "policy.npz"]
+    with pytest.raises(FledgeError, match="finished"):
+        recorded.resume(tmp_path / "x")
+
+
+def test_a_new_run_in_an_old_folder_does_not_inherit_its_checkpoint(tmp_path: Path) -> None:
+    recorded.train(tmp_path / "x", RUNS["gru"](), stop_at(20))
+    other = dataclasses.replace(RUNS["gru"](), seed=1)
+    recorded.train(tmp_path / "x", other)
+    with pytest.raises(FledgeError, match="finished"):
+        recorded.resume(tmp_path / "x")
+    assert runs.load_config(tmp_path / "x") == other
+
+
+def test_an_edited_configuration_cannot_be_resumed(tmp_path: Path) -> None:
+    recorded.train(tmp_path / "x", RUNS["gru"](), stop_at(20))
+    file = tmp_path / "x" / "config.json"
+    file.write_text(file.read_text().replace('"iterations": 60', '"iterations": 80'))
+    with pytest.raises(checkpoint.CheckpointError, match="iterations: 80 here, 60 there"):
+        recorded.resume(tmp_path / "x")
+
+
+def test_a_diverging_run_stops_says_why_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    """A learning rate that takes the weights out of the floats within a step or two."""
+    cfg = dataclasses.replace(RUNS["gru"](), learning_rate=curriculum.Cosine(1e-6, 1e38), iterations=2000)
+    with pytest.raises(Diverged, match=r"diverged at iteration \d+: .*learning rate.*policy\.npz"):
+        recorded.train(tmp_path / "x", cfg)
+    policy = policies.load(tmp_path / "x" / "policy.npz")  # refuses NaN
+    assert policy.contract.training.config["iterations"] == 2000
+    kept = checkpoint.load(tmp_path / "x" / "checkpoint.npz")
+    assert all(np.isfinite(array).all() for array in kept.state.values())
+    assert (kept.history, kept.state["iteration"]) == ((), 0)  # it was good before the first chunk
+    metrics = json.loads((tmp_path / "x" / "metrics.json").read_text())
+    assert "diverged" in metrics["ended"]
+    with pytest.raises(Diverged):  # the same numbers diverge again
+        recorded.resume(tmp_path / "x")
+
+
+def test_a_poisoned_state_is_never_kept(tmp_path: Path) -> None:
+    """NaN that appears in the weights themselves."""
+    original = recorded.Keeper.consider
+
+    def poison(self: recorded.Keeper, entry: Progress) -> None:
+        original(self, entry)
+        if entry.iteration == 40:
+            self._running.state()["learner.parameter"][3] = np.nan
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recorded.Keeper, "consider", poison)
+        with pytest.raises(Diverged, match="diverged at iteration 40"):
+            recorded.train(tmp_path / "x", RUNS["gru"]())
+    kept = checkpoint.load(tmp_path / "x" / "checkpoint.npz")
+    assert kept.state["iteration"] == 40
+    assert np.isfinite(kept.state["learner.parameter"]).all()
+    policies.load(tmp_path / "x" / "policy.npz")
+    recorded.resume(tmp_path / "x")  # without the poison the run ends well, from the last good state
+
+
+def test_checkpoints_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(recorded, "SHARE", 1e9)
+    found: list[int] = []
+
+    def look(entry: Progress) -> None:
+        kept = checkpoint.load(tmp_path / "x" / "checkpoint.npz") if found or entry.iteration > 20 else None
+        found.append(0 if kept is None else int(kept.state["iteration"]))
+
+    cfg = dataclasses.replace(RUNS["gru"](), iterations=200)
+    recorded.train(tmp_path / "x", cfg, look)
+    assert found == [0, *range(40, 201, 20)]  # after each chunk, before anyone looks
+
+
+def test_a_disk_that_fills_up_during_a_run_is_told_and_the_last_checkpoint_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.train(tmp_path / "x", RUNS["gru"](), stop_at(20))
+    before = (tmp_path / "x" / "checkpoint.npz").read_bytes()
+
+    def refuse(stream: object, **arrays: object) -> None:
+        stream.write(b"half")  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", refuse)
+    with pytest.raises(FledgeError, match=r"cannot write .*checkpoint\.npz: No space left"):
+        recorded.resume(tmp_path / "x", stop_at(40))
+    assert (tmp_path / "x" / "checkpoint.npz").read_bytes() == before
+    monkeypatch.undo()
+    assert not recorded.resume(tmp_path / "x").interrupted
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"algorithm": "shac"}', "damaged"),
+        ('{"algorithm": "magic", "config": {}}', "no algorithm 'magic'; choose one of shac"),
+        ('{"algorithm": "shac", "config": {"robot": "x", "colour": 1}}', "unknown colour"),
+        ('{"algorithm": "shac", "config": {}}', "missing actor, age_limit"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(FledgeError, match=sentence):
+        runs.load_config(tmp_path)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FledgeError, match="holds no run"):
+        recorded.resume(tmp_path)
+
+
+def test_an_impossible_number_in_a_configuration_is_refused(tmp_path: Path) -> None:
+    runs.save_config(tmp_path, RUNS["gru"]())
+    file = tmp_path / "config.json"
+    file.write_text(file.read_text().replace('"environments": 16', '"environments": 17'))
+    with pytest.raises(FledgeError, match="multiple of 16"):
+        runs.load_config(tmp_path)
