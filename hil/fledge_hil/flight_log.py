@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from fledge_sim.errors import FledgeError
-from fledge_sim.files import write_atomically
 from numpy.typing import NDArray
 
-COLUMNS = (
-    # device time [s]; estimate [m], [m/s], world, and attitude [deg]; reference [m, world]
-    *("time", "x", "y", "z", "vx", "vy", "vz", "roll_deg", "pitch_deg", "yaw_deg", "rx", "ry", "rz"),
-    # action [-1, 1], M1..M4; enums flight_mode and flight_guard; counters since boot; modelled inference [us]; [V]
-    *("a1", "a2", "a3", "a4", "mode", "guard", "misses", "inferences", "inference_us", "battery"),
+from fledge_hil import tables
+from fledge_hil.tables import Table, columns
+
+FILE = "flight.csv.gz"
+"""Name of a flight's log beside its report."""
+TABLE_COLUMNS = (
+    *columns("s", "device time since arming", "time"),
+    *columns("m", "estimate, world: z up", "x y z"),
+    *columns("m/s", "estimate, world", "vx vy vz"),
+    *columns("1", "estimate, body to world", "qw qx qy qz"),
+    *columns(
+        "deg", "estimate, x-y-z angles; pitch with the firmware's sign: nose up positive", "roll_deg pitch_deg yaw_deg"
+    ),
+    *columns("rad/s", "gyro, body: x forward, y left, z up", "wx wy wz"),
+    *columns("m", "reference of the policy, world", "rx ry rz"),
+    *columns("1", "action of the policy in -1..1, motors M1..M4; 0 while the stock controller flies", "a1 a2 a3 a4"),
+    *columns("enum", "who flies: 0 stock controller, 1 policy", "mode"),
+    *columns("enum", "why the policy does not fly, 0 while it does: firmware/flight/flight.h", "guard"),
+    *columns("count", "ticks that came late, since boot", "misses"),
+    *columns("count", "inferences since boot", "inferences"),
+    *columns("us", "time of one inference: modelled on a virtual drone, measured on a real one", "inference_us"),
+    *columns("us", "time of one tick of the controller: measured on a real drone, 0 on a virtual one", "tick_us"),
+    *columns("V", "battery", "battery"),
+    *columns("bits", "supervisor.info", "supervisor"),
 )
+COLUMNS = tuple(column.name for column in TABLE_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -68,38 +84,45 @@ class FlightLog:
         """Device time covered by the phases [s]."""
         return self.phases[-1].end - self.phases[0].start if self.phases else 0.0
 
+    @property
+    def virtual(self) -> bool:
+        """Whether the drone was simulated: only those are reached by UDP or in this process."""
+        return self.uri.startswith(("udp:", "virtual:"))
+
 
 def save(log: FlightLog, path: Path) -> None:
-    """Table and phases as .npz, atomically."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        columns=np.array(COLUMNS),
-        table=log.table,
-        phase_names=np.array([phase.name for phase in log.phases]),
-        phase_times=np.array([(phase.start, phase.end) for phase in log.phases]).reshape(-1, 2),
-        texts=np.array([log.uri, log.device_type, log.firmware, log.contract_sha256, log.aborted]),
-        console=np.array(log.console),
-        wall_seconds=np.array(log.wall_seconds),
-        origin=np.array(log.origin),
-    )
-    write_atomically(path, buffer.getvalue())
+    """Table and phases, atomically."""
+    notes = {
+        "kind": "flight",
+        "uri": log.uri,
+        "device_type": log.device_type,
+        "firmware": log.firmware,
+        "contract_sha256": log.contract_sha256,
+        "aborted": log.aborted,
+        "phases": [[phase.name, phase.start, phase.end] for phase in log.phases],
+        "console": list(log.console),
+        "wall_seconds": log.wall_seconds,
+        "origin": log.origin,
+    }
+    tables.save(Table(TABLE_COLUMNS, log.table, notes), path)
 
 
 def load(path: Path) -> FlightLog:
     """Inverse of `save`. Raises FledgeError for any other file."""
+    table = tables.load(path, TABLE_COLUMNS, "flight log")
+    notes = table.notes
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            entries = {name: archive[name] for name in archive.files}
-        if tuple(entries["columns"].tolist()) != COLUMNS:
-            raise FledgeError(f"{path} was written by another version of fledge; fly again")
-        uri, device_type, firmware, contract, aborted = entries["texts"].tolist()
-        names, times = entries["phase_names"].tolist(), entries["phase_times"].tolist()
-        phases = tuple(Phase(name, start, end) for name, (start, end) in zip(names, times, strict=True))
-        console, wall = tuple(entries["console"].tolist()), float(entries["wall_seconds"])
-        origin = float(entries["origin"])
-        return FlightLog(uri, device_type, firmware, contract, entries["table"], phases, console, wall, aborted, origin)
-    except FledgeError:
-        raise
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        return FlightLog(
+            str(notes["uri"]),
+            str(notes["device_type"]),
+            str(notes["firmware"]),
+            str(notes["contract_sha256"]),
+            np.asarray(table.values, np.float64),
+            tuple(Phase(str(name), float(start), float(end)) for name, start, end in notes["phases"]),
+            tuple(map(str, notes["console"])),
+            float(notes["wall_seconds"]),
+            str(notes["aborted"]),
+            float(notes["origin"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
         raise FledgeError(f"{path} is not a flight log ({error}); fly again with `fledge hil`") from error

@@ -1,58 +1,48 @@
-"""Flies a policy on a drone, virtual or real: checks first, arms, flies a plan, and disarms on every way out."""
+"""Flies a policy on a drone, virtual or real: checks first, arms, flies a plan, and comes down on every way out.
+
+| what happens | what the pilot does |
+|---|---|
+| plan done | lands with the policy, touches down with the stock controller, disarms |
+| guard, crash, fence, refused command | emergency landing with the stock controller, disarms |
+| Ctrl-C | the same; a second one during that landing stops the motors at once |
+| estimate a metre outside the fence | emergency stop |
+| link silent for 2 s | repeats the landing command for 10 s, follows the landing when heard; else the heartbeat lands it |
+| any other exception | emergency landing, then the exception goes on |
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil.board_messages import Guard
+from fledge_hil import preflight
+from fledge_hil.client import Client, LinkError
+from fledge_hil.cockpit import AbortedError, Cockpit, OutOfControlError, Progress, Report
 from fledge_hil.crtp import Port
-from fledge_hil.flight_log import FlightLog, Phase
+from fledge_hil.flight_log import FlightLog
+from fledge_hil.missions import MISSIONS, require_height
 from fledge_hil.plans import Plan
-from fledge_hil.preflight import ARMED, CAN_ARM, CRASHED, LOCKED, mismatches, not_ready
-from fledge_hil.radio import Radio, Sample, connect
-from fledge_hil.telemetry import BLOCKS, PERIOD_MS, table
+from fledge_hil.preflight import ARMED, CAN_ARM
+from fledge_hil.telemetry import PERIOD_MS, blocks, table
 from fledge_hil.variables import CONTROLLER_OUT_OF_TREE
+
+__all__ = ["Progress", "RefusedError", "Report", "fly", "fly_over"]
 
 TOUCH_DOWN_HEIGHT = 0.06
 """[m], where the policy hands the landing to the stock controller."""
 ARMING_SECONDS, ASK_AGAIN_SECONDS = 3.0, 0.5
 """Device time for arming, and between two requests [s]."""
+LOOK_SECONDS = 1.0
+"""How long the estimate is watched before arming [s]."""
+PATIENCE, KNOCK_EVERY = 10.0, 0.5
+"""[s] of a dead link during which the landing command is repeated, and how often."""
 
 
 class RefusedError(FledgeError):
     """Checks before arming failed; nothing has moved."""
-
-
-class _AbortedError(Exception):
-    """In flight: why the plan cannot go on."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Live figures, about ten times per second of device time."""
-
-    phase: str
-    time: float
-    """Device time since arming [s]."""
-    position: tuple[float, float, float]
-    """Estimate [m, world]."""
-    reference: tuple[float, float, float]
-    """What the policy follows [m, world]."""
-    error: float
-    """Distance between the two [m]; 0 while the stock controller flies."""
-    guard: Guard
-    speed: float
-    """Device seconds per second."""
-
-
-Report = Callable[[Progress], None]
 
 
 def fly(uri: str, policy: Policy, plan: Plan, progress: Report | None = None) -> FlightLog:
@@ -60,61 +50,83 @@ def fly(uri: str, policy: Policy, plan: Plan, progress: Report | None = None) ->
 
     Raises:
         RefusedError: drone, firmware and policy do not fit, or the drone is not ready.
-        LinkError: the link did not come up.
+        LinkError: the link did not come up, or broke before arming.
     A flight that ends early after arming returns its log with `aborted` set.
     """
+    from fledge_hil.radio import connect
+
     with connect(uri) as radio:
-        flight = _Flight(radio, policy, plan, progress)
-        flight.prepare()
-        return flight.run()
+        return fly_over(radio, policy, plan, progress)
+
+
+def fly_over(client: Client, policy: Policy, plan: Plan, progress: Report | None = None) -> FlightLog:
+    """As `fly`, over a link that is open."""
+    flight = _Flight(client, policy, plan, progress)
+    flight.prepare()
+    return flight.run()
 
 
 class _Flight:
-    def __init__(self, radio: Radio, policy: Policy, plan: Plan, progress: Report | None) -> None:
-        self.radio, self.policy, self.plan, self._progress = radio, policy, plan, progress
-        self._now: dict[str, float] = {}
-        self._samples: list[Sample] = []
-        self._phases: list[tuple[str, float]] = []
-        self._time = 0.0
-        self._armed_at, self._wall = 0.0, 0.0
-        self._policy_expected = self._policy_flies = False
-        self._airborne = False
+    def __init__(self, client: Client, policy: Policy, plan: Plan, progress: Report | None) -> None:
+        self.client, self.policy, self.plan = client, policy, plan
+        self.cockpit = Cockpit(client, plan, progress)
         self._device_type = self._firmware = ""
 
     # ---- before arming -----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Everything that can be known on the ground. Raises RefusedError listing all that is wrong."""
+        client, cockpit = self.client, self.cockpit
         self._device_type, self._firmware = self._version(2), self._version(1)
-        self._refuse([] if self.radio.has_parameter("fledge.enable") else ["it has no `fledge` parameters: flash it"])
-        for name, variables in BLOCKS.items():
-            self.radio.start_log(name, PERIOD_MS, dict(variables))
-        while not all(name in self._now for block in BLOCKS.values() for name in block):
-            self._take(self.radio.next_sample())
-        self._refuse(mismatches(self.policy.contract, self._device_type, self._now) + not_ready(self.radio, self._now))
+        self._refuse([] if client.has_parameter("fledge.enable") else ["it has no `fledge` parameters: flash it"])
+        chosen = blocks(client.can_log)
+        for name, variables in chosen.items():
+            client.start_log(name, PERIOD_MS, variables)
+        if all(map(client.can_log, preflight.VARIANCES)):
+            client.start_log("variance", 10 * PERIOD_MS, dict.fromkeys(preflight.VARIANCES, "float"))
+        while not all(name in cockpit.now for block in chosen.values() for name in block):
+            cockpit.take(client.next_sample())
+        self._refuse(preflight.mismatches(self.policy.contract, self._device_type, cockpit.now))
+        self._refuse(preflight.not_ready(client, cockpit.now) + self._look())
+        client.stop_log("variance")
         for name, value in (("fledge.enable", 0), ("fledge.ref", 0), ("stabilizer.controller", CONTROLLER_OUT_OF_TREE)):
-            self.radio.set_parameter(name, value)
+            client.set_parameter(name, value)
+
+    def _look(self) -> list[str]:
+        """Watch estimate and link for a while."""
+        cockpit = self.cockpit
+        first, start = len(cockpit.samples), cockpit.time
+        while cockpit.time < start + LOOK_SECONDS:
+            cockpit.take(self.client.next_sample())
+        seen = cockpit.samples[first:]
+        rows = sum(sample.block == "state" for sample in seen)
+        quality = preflight.measure_link(self.client, cockpit.time - start, rows)
+        return preflight.unsteady(seen) + preflight.bad_link(quality)
 
     def _version(self, command: int) -> str:
-        answer = self.radio.request(Port.PLATFORM, 1, bytes((command,)))
+        answer = self.client.request(Port.PLATFORM, 1, bytes((command,)))
         return answer[1:].split(b"\0")[0].decode("ascii", "replace")
 
     def _refuse(self, reasons: list[str]) -> None:
         if reasons:
-            raise RefusedError(f"not flying {self.radio.uri}: " + "; ".join(reasons))
+            raise RefusedError(f"not flying {self.client.uri}: " + "; ".join(reasons))
 
     # ---- the flight --------------------------------------------------------------------------------------------------
 
     def run(self) -> FlightLog:
         """From arming to disarming; disarms whatever happens."""
         aborted, start = "", time.monotonic()
-        self._armed_at, self._wall = self._time, start
+        self.cockpit.start_clock()
         try:
             self._arm()
             self._fly()
         except KeyboardInterrupt:
             aborted = "interrupted"
-        except (_AbortedError, FledgeError) as error:
+        except OutOfControlError as error:
+            aborted = str(error)
+            self.client.emergency_stop()
+            self.cockpit.airborne = False
+        except FledgeError as error:
             aborted = str(error)
         finally:
             self._come_down()
@@ -122,168 +134,116 @@ class _Flight:
 
     def _arm(self) -> None:
         """Wait until the supervisor lets itself be armed, and ask."""
-        self._phase("arm")
-        deadline = self._time + ARMING_SECONDS
+        cockpit = self.cockpit
+        cockpit.phase("arm")
+        deadline = cockpit.time + ARMING_SECONDS
         asked = -ASK_AGAIN_SECONDS
-        while not self._supervisor(ARMED):
-            if self._supervisor(CAN_ARM) and self._time - asked >= ASK_AGAIN_SECONDS:
-                self.radio.crazyflie.supervisor.send_arming_request(True)
-                asked = self._time
-            if self._time > deadline:
-                said = " | ".join(self.radio.console[-2:])
-                raise _AbortedError(f"the drone refused to arm: {said or 'it does not say why'}")
-            self._step()
-
-    def _supervisor(self, bit: int) -> bool:
-        return bool(int(self._now["supervisor.info"]) >> bit & 1)
+        while not cockpit.supervisor(ARMED):
+            if cockpit.supervisor(CAN_ARM) and cockpit.time - asked >= ASK_AGAIN_SECONDS:
+                self.client.arm(True)
+                asked = cockpit.time
+            if cockpit.time > deadline:
+                said = " | ".join(self.client.console[-2:])
+                raise AbortedError(f"the drone refused to arm: {said or 'it does not say why'}")
+            cockpit.step()
 
     def _fly(self) -> None:
-        plan, commander = self.plan, self.radio.crazyflie.high_level_commander
+        plan, cockpit = self.plan, self.cockpit
         if plan.policy_takes_off:
-            self._hand_over()
-        self._phase("take-off")
-        self._airborne = True
-        commander.takeoff(plan.height, plan.climb_seconds, yaw=None)
-        self._wait(plan.climb_seconds)
-        self._require_height()
+            cockpit.expect_policy(True)
+        cockpit.phase("take-off")
+        cockpit.airborne = True
+        self.client.take_off(cockpit.home[2] + plan.height, plan.climb_seconds)
+        cockpit.wait(plan.climb_seconds)
+        require_height(cockpit)
         if not plan.policy_takes_off:
-            self._hand_over()
-        self._phase("settle")
-        self._wait(plan.settle_seconds)
-        self._phase("hover")
-        home = self._position("fledge.rx", "fledge.ry", "fledge.rz")
-        self._wait(plan.hover_seconds)
-        if plan.laps > 0:
-            self._figure_eight()
-        self._land(home)
+            cockpit.expect_policy(True)
+        cockpit.phase("settle")
+        cockpit.wait(plan.settle_seconds)
+        cockpit.phase("hover")
+        centre = cockpit.reference()
+        cockpit.wait(plan.hover_seconds)
+        MISSIONS[plan.kind](cockpit, centre)
+        self._land(centre)
 
-    def _hand_over(self) -> None:
-        """From here on the policy has to fly; a guard that speaks against it ends the flight."""
-        self._policy_expected = True
-        self.radio.set_parameter("fledge.enable", 1)
+    def _land(self, centre: tuple[float, float, float]) -> None:
+        plan, cockpit = self.plan, self.cockpit
+        cockpit.phase("land")
+        if plan.policy_takes_off:
+            x, y, _ = centre
+            self.client.go_to((x, y, cockpit.home[2] + TOUCH_DOWN_HEIGHT), 0.0, plan.climb_seconds)
+            cockpit.wait(plan.climb_seconds + 0.5)
+        duration = 0.5 if plan.policy_takes_off else plan.climb_seconds
+        cockpit.phase("touch-down")
+        cockpit.expect_policy(False)
+        self._descend(duration)
 
-    def _require_height(self) -> None:
-        height = self._now["stateEstimate.z"]
-        if height < self.plan.height / 2:
-            raise _AbortedError(f"after take-off the drone is at {height:.2f} m, not at {self.plan.height:.2f} m")
-
-    def _figure_eight(self) -> None:
-        """Laps at full speed; then the drone flies on to the centre and stops there by itself."""
-        plan, radio = self.plan, self.radio
-        radio.set_parameter("fledge.fePeriod", plan.period)
-        radio.set_parameter("fledge.feScale", plan.scale)
-        radio.set_parameter("fledge.ref", 1)
-        self._phase("figure-eight")
-        self._wait(plan.figure_seconds)
-        self._phase("return")
-        radio.set_parameter("fledge.ref", 0)
-        self._wait(plan.return_seconds)
-
-    def _land(self, home: tuple[float, float, float]) -> None:
-        self._phase("land")
-        commander = self.radio.crazyflie.high_level_commander
-        if self.plan.policy_takes_off:
-            commander.go_to(home[0], home[1], TOUCH_DOWN_HEIGHT, 0.0, self.plan.climb_seconds)
-            self._wait(self.plan.climb_seconds + 0.5)
-        self._touch_down(0.5 if self.plan.policy_takes_off else self.plan.climb_seconds)
-
-    def _touch_down(self, duration: float) -> None:
+    def _descend(self, duration: float) -> None:
         """Stock controller to the ground."""
-        self._policy_expected = False
-        self._phase("touch-down")
-        self.radio.set_parameter("fledge.enable", 0)
-        self.radio.crazyflie.high_level_commander.land(0.0, duration, yaw=None)
-        self._wait(duration + 0.5)
-        self._airborne = False
+        self.client.land(self.cockpit.home[2], duration)
+        self.cockpit.wait(duration + 0.5)
+        self.cockpit.airborne = False
+
+    # ---- the way down ------------------------------------------------------------------------------------------------
 
     def _come_down(self) -> None:
-        """Land if still in the air, then disarm; a second Ctrl-C disarms at once. Nothing here may raise."""
-        commander = self.radio.crazyflie.high_level_commander
+        """Land if still in the air, then disarm. Nothing here may raise."""
         try:
-            if self._airborne:
-                self._policy_expected = False
-                self._phase("emergency landing")
-                self.radio.set_parameter("fledge.ref", 0)
-                self.radio.set_parameter("fledge.enable", 0)
-                commander.land(0.0, self.plan.climb_seconds, yaw=None)
-                self._wait(self.plan.climb_seconds + 0.5)
-        except (KeyboardInterrupt, _AbortedError, FledgeError):
+            if self.cockpit.airborne:
+                self._emergency_landing()
+        except KeyboardInterrupt:
+            with contextlib.suppress(FledgeError):
+                self.client.emergency_stop()
+        except FledgeError:
             pass
         finally:
             with contextlib.suppress(Exception):
                 for _ in range(3):  # a radio may lose one
-                    self.radio.crazyflie.supervisor.send_arming_request(False)
-            self._phase("end")
+                    self.client.arm(False)
+            self.cockpit.phase("end")
 
-    # ---- time and log ------------------------------------------------------------------------------------------------
+    def _emergency_landing(self) -> None:
+        cockpit, client = self.cockpit, self.client
+        cockpit.fenced = cockpit.policy_expected = False
+        cockpit.phase("emergency landing")
+        try:
+            client.set_parameter("fledge.ref", 0)
+            client.set_parameter("fledge.enable", 0)
+            client.let_go()
+            self._descend(self.plan.climb_seconds)
+        except OutOfControlError:
+            client.emergency_stop()
+        except AbortedError:
+            pass  # crashed, locked or disarmed: there is nothing left to fly
+        except LinkError:
+            self._knock()
 
-    def _phase(self, name: str) -> None:
-        self._phases.append((name, self._time))
+    def _knock(self) -> None:
+        """The link is dead: say `land` again and again, and watch the landing if somebody hears it."""
+        cockpit, client = self.cockpit, self.client
+        duration = self.plan.climb_seconds
+        deadline = client.clock() + PATIENCE
+        while client.clock() < deadline:
+            with contextlib.suppress(LinkError):
+                client.post_parameter("fledge.enable", 0)
+                client.send(Port.HIGH_LEVEL, 0, client.landing(cockpit.home[2], duration))
+                cockpit.step(KNOCK_EVERY)
+                self._descend(duration)
+                return
 
-    def _wait(self, seconds: float) -> None:
-        end = self._time + seconds
-        while self._time < end:
-            self._step()
-
-    def _step(self) -> None:
-        """One log packet: take it, judge it, tell."""
-        sample = self.radio.next_sample()
-        self._take(sample)
-        self._judge()
-        if self._progress is not None and sample.block == "state" and round(sample.time * 100) % 10 == 0:
-            self._progress(self._figures())
-
-    def _take(self, sample: Sample) -> None:
-        self._samples.append(sample)
-        self._now.update(sample.values)
-        self._time = max(self._time, sample.time)
-
-    def _judge(self) -> None:
-        if not self._airborne:
-            return
-        for bit, what in ((LOCKED, "the drone's supervisor locked it"), (CRASHED, "the drone crashed")):
-            if self._supervisor(bit):
-                raise _AbortedError(what)
-        if not self._policy_expected:
-            return
-        if self._now["fledge.mode"] == 1:
-            self._policy_flies = True
-        elif self._policy_flies:
-            self._policy_expected = False
-            raise _AbortedError(f"the guard handed over to the stock controller ({self._guard.name.lower()})")
-
-    @property
-    def _guard(self) -> Guard:
-        return Guard(int(self._now["fledge.guard"]))
-
-    def _position(self, *names: str) -> tuple[float, float, float]:
-        x, y, z = (self._now[name] for name in names)
-        return x, y, z
-
-    def _figures(self) -> Progress:
-        position = self._position("stateEstimate.x", "stateEstimate.y", "stateEstimate.z")
-        reference = self._position("fledge.rx", "fledge.ry", "fledge.rz")
-        flies = self._now["fledge.mode"] == 1
-        error = float(np.linalg.norm(np.subtract(position, reference))) if flies else 0.0
-        elapsed = self._time - self._armed_at
-        speed = elapsed / max(1e-9, time.monotonic() - self._wall)
-        return Progress(self._phases[-1][0], elapsed, position, reference, error, self._guard, speed)
+    # ---- what came home ----------------------------------------------------------------------------------------------
 
     def _log(self, aborted: str, wall_seconds: float) -> FlightLog:
-        times = [start for _, start in self._phases]
-        phases = [
-            Phase(name, start - self._armed_at, end - self._armed_at)
-            for (name, start), end in zip(self._phases, times[1:], strict=False)
-        ]
+        cockpit = self.cockpit
         return FlightLog(
-            self.radio.uri,
+            self.client.uri,
             self._device_type,
             self._firmware,
             self.policy.contract.sha256,
-            table(self._samples, self._armed_at),
-            tuple(phases),
-            tuple(self.radio.console),
+            table(cockpit.samples, cockpit.armed_at),
+            cockpit.phases(),
+            tuple(self.client.console),
             wall_seconds,
             aborted,
-            self._armed_at,
+            cockpit.armed_at,
         )

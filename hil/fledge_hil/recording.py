@@ -1,30 +1,38 @@
-"""What the simulator saw: a table of float32 rows at 100 Hz of device time, written as .npz."""
+"""What the simulator saw: a table of float32 rows at 100 Hz of device time."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 from numpy.typing import NDArray
 
+from fledge_hil import tables
+from fledge_hil.tables import Table, columns
+
 PERIOD_MS = 10
-COLUMNS: tuple[str, ...] = (
-    "time",  # [s], device
-    *("x", "y", "z", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz", "n1", "n2", "n3", "n4"),  # truth
-    *("estimate_x", "estimate_y", "estimate_z", "estimate_vx", "estimate_vy", "estimate_vz"),
-    *("reference_x", "reference_y", "reference_z", "reference_vx", "reference_vy", "reference_vz"),
-    *("action_1", "action_2", "action_3", "action_4"),
-    *("fraction_1", "fraction_2", "fraction_3", "fraction_4"),
-    *("guard", "mode", "supervisor", "setpoint_mode", "voltage"),
+TABLE_COLUMNS = (
+    *columns("s", "device time since boot", "time"),
+    *columns("m", "truth, world: z up", "x y z"),
+    *columns("1", "truth, body to world", "qw qx qy qz"),
+    *columns("m/s", "truth, world", "vx vy vz"),
+    *columns("rad/s", "truth, body: x forward, y left, z up", "wx wy wz"),
+    *columns("rad/s", "rotors M1..M4", "n1 n2 n3 n4"),
+    *columns("m", "the drone's estimate, world", "estimate_x estimate_y estimate_z"),
+    *columns("m/s", "the drone's estimate, world", "estimate_vx estimate_vy estimate_vz"),
+    *columns("m", "reference of the policy, world", "reference_x reference_y reference_z"),
+    *columns("m/s", "reference of the policy, world", "reference_vx reference_vy reference_vz"),
+    *columns("1", "action of the policy in -1..1, M1..M4", "action_1 action_2 action_3 action_4"),
+    *columns("1", "what reached the motors, 0..1, M1..M4", "fraction_1 fraction_2 fraction_3 fraction_4"),
+    *columns("enum", "firmware/flight/flight.h", "guard mode"),
+    *columns("enum", "hil/fledge_hil/supervisor.py", "supervisor"),
+    *columns("enum", "firmware/flight/flight.h", "setpoint_mode"),
+    *columns("V", "battery", "voltage"),
 )
-"""SI units; truth in the kernel's order; fractions are what reached the motors."""
+COLUMNS = tuple(column.name for column in TABLE_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,8 @@ class Recorder:
 
     @property
     def content(self) -> bytes:
-        """The .npz file: the same rows give the same bytes."""
-        buffer = io.BytesIO()
-        np.savez(buffer, columns=np.array(COLUMNS), table=self.recording.table)
-        return buffer.getvalue()
+        """The file: the same rows give the same bytes."""
+        return tables.encode(Table(TABLE_COLUMNS, self.recording.table, {"kind": "recording"}))
 
     def save(self, path: Path) -> None:
         """Write atomically."""
@@ -70,11 +76,4 @@ class Recorder:
 
 def load(path: Path) -> Recording:
     """Read a recording. Raises FledgeError when it is not one."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            columns, table = archive["columns"], archive["table"]
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise FledgeError(f"{path} is not a recording of the virtual Crazyflie ({error}); fly again") from error
-    if tuple(columns.tolist()) != COLUMNS:
-        raise FledgeError(f"{path} was recorded by another version of fledge; fly again")
-    return Recording(table)
+    return Recording(tables.load(path, TABLE_COLUMNS, "recording of a virtual Crazyflie").values.astype(np.float32))

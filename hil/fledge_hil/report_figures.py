@@ -80,12 +80,10 @@ def error_over_time(log: FlightLog, recording: Recording | None, limits: Limits)
         axes = _over_time(figure, log)
         _plot(axes, time, 100 * np.linalg.norm(error[:, :2], axis=1), color=BLUE, label="horizontal")
         _plot(axes, time, 100 * np.abs(error[:, 2]), color=ORANGE, label="vertical")
-        for name, bound in ((HOVER, limits.hover_rmse), (FIGURE_EIGHT, limits.figure_eight_rmse)):
-            for phase in log.phases:
-                if phase.name == name:
-                    axes.plot(
-                        (phase.start + SETTLING[name], phase.end), [100 * bound] * 2, color=RED, lw=1, ls=(0, (4, 3))
-                    )
+        for phase in log.phases:
+            if phase.name in SETTLING:
+                span = (phase.start + SETTLING[phase.name], phase.end)
+                axes.plot(span, [100 * limits.rmse(phase.name)] * 2, color=RED, lw=1, ls=(0, (4, 3)))
         axes.plot([], [], color=RED, lw=1, ls=(0, (4, 3)), label="RMSE limit")
         _label(axes, "position error [cm]")
         axes.set_ylim(bottom=0)

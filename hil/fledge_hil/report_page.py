@@ -60,7 +60,7 @@ def _verdict(findings: Findings) -> Markup:
 
 
 def _praise(scores: Scores) -> str:
-    judged = {"hover": scores.hover.judged, "figure-eight": scores.figure_eight.judged}
+    judged = {name: phase.judged for name, phase in scores.phases.items()}
     errors = " and ".join(f"{name} RMSE {_cm(each.rmse)}" for name, each in judged.items() if each is not None)
     return f"Complete flight, {errors}, no guard event, no missed deadline."
 
@@ -68,8 +68,11 @@ def _praise(scores: Scores) -> str:
 def _cards(scores: Scores, report: Report) -> Markup:
     limits, landing = report.limits, scores.landing_offset
     cards = [
-        _error_card("Hover RMSE", scores.hover, limits.hover_rmse),
-        _error_card("Figure-eight RMSE", scores.figure_eight, limits.figure_eight_rmse),
+        *(
+            _error_card(f"{name.capitalize()} RMSE", phase, limits.rmse(name))
+            for name, phase in scores.phases.items()
+            if name in report.planned or phase.judged is not None
+        ),
         _inference_card(report),
         _chain_card(report),
         _card("Inferences", f"{scores.inferences:,}".replace(",", " "), _missed(scores.deadline_misses)),

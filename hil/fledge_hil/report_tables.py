@@ -21,7 +21,7 @@ _NOT_SILICON = "Modelled from the executed instructions, not measured on silicon
 def phase_table(scores: Scores) -> Markup:
     """Errors of the judged phases, by estimate and by truth, and the rest of the flight's figures."""
     rows: list[tuple[object, ...]] = []
-    for name, phase in (("hover", scores.hover), ("figure-eight", scores.figure_eight)):
+    for name, phase in scores.phases.items():
         for source, tracking in (("estimate", phase.estimate), ("truth", phase.truth)):
             if tracking is not None:
                 rows.append((name, source, *_errors(tracking), f"{phase.policy_share:.0%}", f"{phase.received:.0%}"))

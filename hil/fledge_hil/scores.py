@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,14 @@ HOVER, FIGURE_EIGHT = "hover", "figure-eight"
 """Names of the phases that are judged."""
 LANDING = ("land", "touch-down")
 """Names of the phases that end on the ground; the policy flies the first."""
-SETTLING = {HOVER: 2.0, FIGURE_EIGHT: 2.5}
-"""[s] at the start of a phase that do not count: the drone settles, the figure-eight gathers speed."""
+OTHERS = ("waypoints", "recover", "handover", "soak")
+"""The same, for other plans."""
+SETTLING = {HOVER: 2.0, FIGURE_EIGHT: 2.5, "recover": 1.5, **dict.fromkeys(("waypoints", "handover", "soak"), 0.0)}
+"""[s] at the start of a phase that do not count: the drone settles, gathers speed, recovers."""
 GUARD_NAMES = (
     *("ok", "disabled", "self-test failed", "state not finite", "attitude not a rotation", "position error too large"),
     *("too fast", "turning too fast", "state too old", "set-point too old", "no position set-point"),
-    *("action not finite", "ticks skipped"),
+    *("action not finite", "ticks skipped", "estimator uncertain", "battery low", "motor saturated"),
 )
 """enum flight_guard in words."""
 _NORMAL_ON_GROUND = (Guard.DISABLED, Guard.STALE_SETPOINT, Guard.SETPOINT_MODE)
@@ -84,6 +87,8 @@ class Scores:
 
     hover: PhaseScores
     figure_eight: PhaseScores
+    others: Mapping[str, PhaseScores]
+    """Judged phases of other plans that were flown, by name."""
     policy_share: float
     """Share of all rows in which the policy flew, 0..1."""
     guard_events: tuple[GuardEvent, ...]
@@ -102,6 +107,11 @@ class Scores:
     landing_offset: float | None
     """Horizontal distance from where it came to rest to the last reference of the landing [m]."""
 
+    @property
+    def phases(self) -> dict[str, PhaseScores]:
+        """All judged phases by name, in order of flight."""
+        return {HOVER: self.hover, FIGURE_EIGHT: self.figure_eight, **self.others}
+
 
 def score(log: FlightLog, recording: Recording | None = None) -> Scores:
     """Everything that can be said about a flight; a phase that was not flown has no figures."""
@@ -112,6 +122,7 @@ def score(log: FlightLog, recording: Recording | None = None) -> Scores:
     return Scores(
         hover=_phase(log, recording, truth_time, HOVER),
         figure_eight=_phase(log, recording, truth_time, FIGURE_EIGHT),
+        others={name: _phase(log, recording, truth_time, name) for name in OTHERS if log.during(name).any()},
         policy_share=_share(log.column("mode")[:, 0] == 1),
         guard_events=guard_events(log),
         deadline_misses=_growth(log, "misses"),
@@ -155,7 +166,7 @@ def guard_events(log: FlightLog) -> tuple[GuardEvent, ...]:
     Being switched off is a choice of the pilot; a missing set-point is an event only while a judged phase flies.
     """
     time, guard = log.column("time")[:, 0], log.column("guard")[:, 0]
-    judged = log.during(HOVER) | log.during(FIGURE_EIGHT)
+    judged = np.any([log.during(name) for name in (HOVER, FIGURE_EIGHT, *OTHERS)], axis=0)
     expected = (guard == Guard.OK) | np.isin(guard, _NORMAL_ON_GROUND) & ~judged
     code = np.where(expected | ~np.isfinite(guard), 0, guard).astype(int)
     begins = np.flatnonzero((code != 0) & (np.concatenate([[0], code[:-1]]) != code))

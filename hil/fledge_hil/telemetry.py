@@ -2,61 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_hil.client import Sample
 from fledge_hil.flight_log import COLUMNS
-from fledge_hil.radio import Sample
 
 PERIOD_MS = 10
 
 BLOCKS: Mapping[str, Mapping[str, str]] = {
     "state": {
         **{f"stateEstimate.{name}": "float" for name in ("x", "y", "z", "vx", "vy", "vz")},
-        "fledge.mode": "uint8_t",
-        "fledge.guard": "uint8_t",
+        "fledge.mode": "uint8",
+        "fledge.guard": "uint8",
     },
     "policy": {
         **{f"fledge.{name}": "float" for name in ("rx", "ry", "rz")},
-        **{f"fledge.{name}": "FP16" for name in ("a1", "a2", "a3", "a4")},
-        "fledge.misses": "uint16_t",
-        "pm.vbat": "FP16",
-        "supervisor.info": "uint16_t",
+        **{f"fledge.{name}": "fp16" for name in ("a1", "a2", "a3", "a4")},
+        "fledge.misses": "uint16",
+        "pm.vbat": "fp16",
+        "supervisor.info": "uint16",
     },
     "health": {
-        **{f"stateEstimate.{name}": "FP16" for name in ("roll", "pitch", "yaw")},
-        "fledge.infers": "uint32_t",
-        "fledge.inferUs": "FP16",
-        "fledge.contract": "uint32_t",
+        **{f"stateEstimate.{name}": "fp16" for name in ("qw", "qx", "qy", "qz")},
+        **{f"gyro.{name}": "fp16" for name in ("x", "y", "z")},
+        "fledge.infers": "uint32",
+        "fledge.inferUs": "fp16",
+        "fledge.contract": "uint32",
     },
 }
-"""Log blocks of at most 26 bytes, all at PERIOD_MS."""
+"""Log blocks of at most 26 bytes, all at PERIOD_MS: 300 packets per second, which a radio carries."""
+
+OPTIONAL = {"health": ("fledge.tickUs", "fp16")}
+"""Logged with a block where the drone has it: the app on a real one does."""
 
 _VARIABLES = {
-    **{name: f"stateEstimate.{name}" for name in ("x", "y", "z", "vx", "vy", "vz")},
-    **{f"{name}_deg": f"stateEstimate.{name}" for name in ("roll", "pitch", "yaw")},
+    **{name: f"stateEstimate.{name}" for name in ("x", "y", "z", "vx", "vy", "vz", "qw", "qx", "qy", "qz")},
+    **{f"w{name}": f"gyro.{name}" for name in ("x", "y", "z")},
     **{name: f"fledge.{name}" for name in ("rx", "ry", "rz", "a1", "a2", "a3", "a4", "mode", "guard", "misses")},
     "inferences": "fledge.infers",
     "inference_us": "fledge.inferUs",
+    "tick_us": "fledge.tickUs",
     "battery": "pm.vbat",
+    "supervisor": "supervisor.info",
 }
-"""Log variable of each column of the flight log, time excepted."""
-_STEPPED = frozenset(("mode", "guard", "misses", "inferences"))
+"""Log variable of each column of the flight log; time and angles excepted."""
+_STEPPED = frozenset(("mode", "guard", "misses", "inferences", "supervisor"))
+_UNITS = dict.fromkeys(("wx", "wy", "wz"), np.pi / 180)
+"""Factor from the firmware's unit to ours."""
+_ANGLES = ("roll_deg", "pitch_deg", "yaw_deg")
+
+
+def blocks(logs: Callable[[str], bool]) -> dict[str, dict[str, str]]:
+    """BLOCKS, with what is optional if the drone can log it."""
+    chosen = {name: dict(variables) for name, variables in BLOCKS.items()}
+    for block, (variable, kind) in OPTIONAL.items():
+        if logs(variable):
+            chosen[block][variable] = kind
+    return chosen
 
 
 def table(samples: Sequence[Sample], start: float) -> NDArray[np.float64]:
-    """Rows at the times of the state block; the other blocks are interpolated, whole numbers held."""
-    times = {block: np.array([s.time for s in samples if s.block == block]) for block in BLOCKS}
+    """Rows at the times of the state block, in order and once each; the other blocks are interpolated, whole numbers
+    held. Numbers are rounded to float32, as they came."""
+    ordered = {block: _ordered(samples, block) for block in BLOCKS}
+    times = {block: np.array([sample.time for sample in kept]) for block, kept in ordered.items()}
     rows = times["state"]
-    columns = [rows - start]
-    for name in COLUMNS[1:]:
-        variable = _VARIABLES[name]
-        block = next(block for block, variables in BLOCKS.items() if variable in variables)
-        values = np.array([s.values[variable] for s in samples if s.block == block], dtype=float)
+    columns: dict[str, NDArray[np.float64]] = {"time": np.round(rows - start, 6)}
+    for name, variable in _VARIABLES.items():
+        block = next((block for block, kept in ordered.items() if kept and variable in kept[0].values), None)
+        if block is None or not len(rows):
+            columns[name] = np.zeros(len(rows))
+            continue
+        values = np.array([sample.values[variable] for sample in ordered[block]], dtype=float) * _UNITS.get(name, 1.0)
         if name in _STEPPED:
-            columns.append(values[np.maximum(0, np.searchsorted(times[block], rows, side="right") - 1)])
+            columns[name] = values[np.maximum(0, np.searchsorted(times[block], rows, side="right") - 1)]
         else:
-            columns.append(np.interp(rows, times[block], values))
-    return np.stack(columns, axis=1)
+            columns[name] = np.interp(rows, times[block], values).astype(np.float32).astype(np.float64)
+    columns.update(zip(_ANGLES, _euler_deg(*(columns[f"q{axis}"] for axis in "wxyz")), strict=True))
+    return np.stack([columns[name] for name in COLUMNS], axis=1)
+
+
+def _ordered(samples: Sequence[Sample], block: str) -> list[Sample]:
+    """By time, without repetitions: a link may deliver late or twice."""
+    return [once for _, once in sorted({sample.time: sample for sample in samples if sample.block == block}.items())]
+
+
+def _euler_deg(
+    w: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], ...]:
+    """Roll, pitch (nose up positive), yaw [deg], as the firmware logs them."""
+    roll = np.arctan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    pitch = -np.arcsin(np.clip(2 * (w * y - z * x), -1.0, 1.0))
+    yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return tuple(np.degrees(angle).astype(np.float32).astype(np.float64) for angle in (roll, pitch, yaw))

@@ -141,6 +141,7 @@ def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
         Parameter("ring.effect", "uint8", 0, persistent=True),
         Parameter("fledge.enable", "uint8", 0),
         Parameter("fledge.ref", "uint8", 0),
+        Parameter("fledge.heartbeat", "uint16", 0, written=drone.heartbeat.beat),
         Parameter("fledge.fePeriod", "float", 5.5),
         Parameter("fledge.feScale", "float", 1.0),
     ]

@@ -17,8 +17,20 @@ class Limits:
     """[m]"""
     figure_eight_rmse: float = 0.15
     """[m]"""
+    waypoints_rmse: float = 0.15
+    """[m]"""
+    recover_rmse: float = 0.15
+    """[m], from 1.5 s after each throw"""
+    handover_rmse: float = 0.15
+    """[m], in the policy's turns"""
+    soak_rmse: float = 0.15
+    """[m]"""
     received: float = 0.5
     """Share of a phase's log rows that must have arrived for its figures to count, 0..1."""
+
+    def rmse(self, phase: str) -> float:
+        """Of a judged phase [m]."""
+        return float(getattr(self, phase.replace("-", "_") + "_rmse"))
 
 
 @dataclass(frozen=True)
@@ -57,15 +69,10 @@ def _reasons(
     if not agrees(log.contract_sha256, contract_sha256):
         yield f"the drone flew contract {log.contract_sha256[:8] or 'unknown'}, not {contract_sha256[:8]}"
     flown = {phase.name for phase in log.phases}
-    phases = (
-        (HOVER, scores.hover, limits.hover_rmse),
-        (FIGURE_EIGHT, scores.figure_eight, limits.figure_eight_rmse),
-    )
-    for name, phase, bound in phases:
+    for name, phase in scores.phases.items():
         if name in flown:
-            yield from _phase_reasons(name, phase, bound, limits)
-        elif name in planned:
-            yield f"{name} was not flown"
+            yield from _phase_reasons(name, phase, limits.rmse(name), limits)
+    yield from (f"{name} was not flown" for name in planned if name not in flown)
     for event in scores.guard_events:
         yield f"the guard took over at {event.time:.2f} s: {event.reason}"
     if scores.deadline_misses:

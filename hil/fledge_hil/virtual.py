@@ -19,6 +19,7 @@ from fledge_hil.board import Board, BoardInput, Reference, SetpointMode
 from fledge_hil.board_messages import FloatArray
 from fledge_hil.commander import Commander
 from fledge_hil.crtp import NULL_PACKET, Port, console, is_null, packet, split
+from fledge_hil.heartbeat import Heartbeat
 from fledge_hil.link import Platform, link, memory
 from fledge_hil.log_blocks import LogService
 from fledge_hil.parameters import ParameterService
@@ -77,6 +78,7 @@ class VirtualCrazyflie:
         self.time_ms = 0
         self.faults = Faults()
         self.recorder = Recorder()
+        self.heartbeat = Heartbeat(self)
         self.commander = Commander()
         self.setpoint = Setpoint()
         self.fractions: list[float] = [0.0] * 4
@@ -307,6 +309,8 @@ class VirtualCrazyflie:
         )
         if not self.supervisor.armed:
             self.commander.release()
+        else:
+            self.heartbeat.watch()
         if self.supervisor.state is not before:
             self._announce(self.supervisor.state)
 

@@ -17,7 +17,7 @@ SHORT = ["--hover-seconds", "3", "--laps", "1"]
 def test_train_export_prove_fly_report(tmp_path: Path) -> None:
     assert cli.run(["fly", "--preset", "fast", "--directory", str(tmp_path), "--name", "run", *SHORT]) == 0
     run = tmp_path / "run"
-    names = ("report.html", "report.json", "policy.npz", "flight.npz", "truth.npz")
+    names = ("report.html", "report.json", "policy.npz", "flight.csv.gz", "truth.csv.gz")
     assert all((run / name).stat().st_size > 0 for name in names)
     assert all((run / "export" / name).exists() for name in ("policy.c", "policy.h", "policy.onnx"))
     report = json.loads((run / "report.json").read_text())

@@ -13,10 +13,10 @@ import pytest
 from fledge_export.layout import pack
 from fledge_hil import flight_log, pilot
 from fledge_hil.board import EmulatedBoard, Guard, HostBoard, build_board
+from fledge_hil.client import LinkError
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.pilot import Progress, RefusedError
 from fledge_hil.plans import Plan
-from fledge_hil.radio import LinkError
 from fledge_hil.server import BackgroundServer
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_sim import policy as policies
@@ -75,8 +75,8 @@ def test_a_whole_flight(drone: VirtualCrazyflie, trained_policy: Policy, tmp_pat
     assert set(log.column("mode")[flown].ravel()) == {1}
     assert seen
     assert {progress.phase for progress in seen} >= {"take-off", "hover", "figure-eight", "land"}
-    flight_log.save(log, tmp_path / "flight.npz")
-    assert np.array_equal(flight_log.load(tmp_path / "flight.npz").table, log.table)
+    flight_log.save(log, tmp_path / "flight.csv.gz")
+    assert np.array_equal(flight_log.load(tmp_path / "flight.csv.gz").table, log.table)
 
 
 def test_the_emulated_microcontroller_flies_the_same(trained_policy: Policy, board_cache: Path) -> None:
@@ -212,7 +212,10 @@ def test_an_exception_in_the_air_lands_disarms_and_is_not_swallowed(
     assert is_down(drone)
 
 
-def test_a_drone_that_falls_silent_ends_the_flight(drone: VirtualCrazyflie, trained_policy: Policy) -> None:
+def test_a_drone_that_falls_silent_ends_the_flight(
+    drone: VirtualCrazyflie, trained_policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot, "PATIENCE", 1.0)
     server = BackgroundServer(drone)
     plan = dataclasses.replace(SHORT, hover_seconds=20.0)
     with server as uri:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fledge_hil import flight_log
+from fledge_hil import flight_log, tables
 from fledge_hil.flight_log import COLUMNS, FlightLog, Phase
+from fledge_hil.tables import Table, columns
 from fledge_sim.errors import FledgeError
 
 TABLE = np.arange(5 * len(COLUMNS), dtype=float).reshape(5, len(COLUMNS))
@@ -16,16 +17,16 @@ LOG = FlightLog("udp://a", "Crazyflie 2.1", "fledge 1", "ab" * 32, TABLE, PHASES
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    flight_log.save(LOG, tmp_path / "flight.npz")
-    loaded = flight_log.load(tmp_path / "flight.npz")
+    flight_log.save(LOG, tmp_path / "flight.csv.gz")
+    loaded = flight_log.load(tmp_path / "flight.csv.gz")
     assert np.array_equal(loaded.table, TABLE)
     assert dataclasses.replace(loaded, table=TABLE) == dataclasses.replace(LOG, table=TABLE)
 
 
 def test_round_trip_of_an_aborted_flight_without_rows(tmp_path: Path) -> None:
     empty = dataclasses.replace(LOG, table=TABLE[:0], phases=(), console=(), aborted="no packet arrived")
-    flight_log.save(empty, tmp_path / "flight.npz")
-    loaded = flight_log.load(tmp_path / "flight.npz")
+    flight_log.save(empty, tmp_path / "flight.csv.gz")
+    loaded = flight_log.load(tmp_path / "flight.csv.gz")
     assert (loaded.table.shape, loaded.phases, loaded.console) == ((0, len(COLUMNS)), (), ())
     assert loaded.aborted == "no packet arrived"
     assert loaded.device_seconds == 0
@@ -47,28 +48,28 @@ def test_device_time_spans_all_phases() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
 def test_damage_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "flight.npz").write_bytes(content)
-    with pytest.raises(FledgeError, match=r"flight\.npz"):
-        flight_log.load(tmp_path / "flight.npz")
+    (tmp_path / "flight.csv.gz").write_bytes(content)
+    with pytest.raises(FledgeError, match=r"flight\.csv\.gz"):
+        flight_log.load(tmp_path / "flight.csv.gz")
 
 
 def test_cut_file_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
-    flight_log.save(LOG, tmp_path / "whole.npz")
-    whole = (tmp_path / "whole.npz").read_bytes()
+    flight_log.save(LOG, tmp_path / "whole.csv.gz")
+    whole = (tmp_path / "whole.csv.gz").read_bytes()
     for length in range(0, len(whole), 97):
-        (tmp_path / "cut.npz").write_bytes(whole[:length])
+        (tmp_path / "cut.csv.gz").write_bytes(whole[:length])
         with pytest.raises(FledgeError):
-            flight_log.load(tmp_path / "cut.npz")
+            flight_log.load(tmp_path / "cut.csv.gz")
 
 
 def test_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:
-    flight_log.save(LOG, tmp_path / "whole.npz")
-    whole = (tmp_path / "whole.npz").read_bytes()
+    flight_log.save(LOG, tmp_path / "whole.csv.gz")
+    whole = (tmp_path / "whole.csv.gz").read_bytes()
     refused = 0
     for at in range(0, len(whole), 41):
-        (tmp_path / "odd.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        (tmp_path / "odd.csv.gz").write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
         try:
-            loaded = flight_log.load(tmp_path / "odd.npz")
+            loaded = flight_log.load(tmp_path / "odd.csv.gz")
         except FledgeError:
             refused += 1
         else:
@@ -78,7 +79,7 @@ def test_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:
 
 def test_missing_file_and_other_columns_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FledgeError, match="fly again"):
-        flight_log.load(tmp_path / "none.npz")
-    np.savez(tmp_path / "other.npz", columns=np.array(["time"]), table=TABLE)
+        flight_log.load(tmp_path / "none.csv.gz")
+    tables.save(Table(columns("s", "", "time"), TABLE[:, :1], {}), tmp_path / "other.csv.gz")
     with pytest.raises(FledgeError, match="another version"):
-        flight_log.load(tmp_path / "other.npz")
+        flight_log.load(tmp_path / "other.csv.gz")

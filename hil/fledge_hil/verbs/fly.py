@@ -31,7 +31,7 @@ from fledge_sim.policy import Policy
 
 from fledge_hil import check, formats, recording, screen
 from fledge_hil.check import CheckReport
-from fledge_hil.flight_log import save
+from fledge_hil.flight_log import FILE, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.report import Proof, ProofLine, Report, write
@@ -39,7 +39,7 @@ from fledge_hil.verbs import hil
 
 STOP_TIMEOUT = 30.0
 """[s] for the virtual Crazyflie to write its recording."""
-TRUTH = "truth.npz"
+TRUTH = "truth.csv.gz"
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _lines(proof: CheckReport) -> Proof:
 def _finish(chain: Chain, report: Report) -> int:
     """Write the report and show the last screen."""
     folder, seconds = chain.folder, chain.watch.seconds
-    save(report.log, folder / "flight.npz")
+    save(report.log, folder / FILE)
     report = dataclasses.replace(
         report,
         wall_seconds=seconds,
@@ -243,7 +243,7 @@ def _finish(chain: Chain, report: Report) -> int:
     hil.show(findings, report.log)
     phases = {**seconds, "all": sum(seconds.values())}
     screen.table("wall-clock", ("phase", "s"), ((name, f"{spent:.2f}") for name, spent in phases.items()))
-    screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.npz, truth.npz)")
+    screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.csv.gz, truth.csv.gz)")
     return 0 if findings.verdict.passed else 1
 
 

@@ -1,27 +1,27 @@
 """Fly a policy on a virtual or real Crazyflie with the unmodified cflib, and write a report.
 
 Checks first that the drone carries exactly this policy (contract hash), is the right kind of drone, passed its
-self-test and is fit to fly; refuses otherwise. Disarms on every way out, Ctrl-C included. A real Crazyflie needs the
-fledge app in its firmware.
+self-test and is fit to fly: battery, estimator, link; refuses otherwise. Lands and disarms on every way out, Ctrl-C
+included; a second Ctrl-C stops the motors. A real Crazyflie needs the fledge app in its firmware.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from fledge_sim.policy import Policy
 
 from fledge_hil import formats, screen
-from fledge_hil.flight_log import FlightLog, save
+from fledge_hil.flight_log import FILE, FlightLog, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.report import Findings, Report, write
 from fledge_hil.server import DEFAULT_PORT
+from fledge_hil.uri import check_uri
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,10 @@ class Options:
     """Robot on which integers were calibrated, if its file is your own; default: the one that the policy names."""
     uri: str = f"udp://127.0.0.1:{DEFAULT_PORT}"
     """Of the drone: udp:// (virtual), usb://0, or radio://0/80/2M/E7E7E7E7E7."""
-    plan: Literal["figure8", "hover"] = "figure8"
-    """figure8: take off, hover, figure-eight, land. hover: without the figure-eight."""
     flight: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
     """Details of the plan."""
     out: Path | None = None
-    """Directory of report.html, report.json and flight.npz; default: `flight` beside the policy."""
+    """Directory of report.html, report.json and flight.csv.gz; default: `flight` beside the policy."""
     dry_run: bool = False
     """Say what would be flown, and stop."""
 
@@ -49,15 +47,18 @@ class Options:
 def run(options: Options) -> int:
     """Fly and report; 1 when the flight failed its verdict."""
     policy = formats.load(options.policy, options.format, options.robot)
-    plan = options.flight if options.plan == "figure8" else dataclasses.replace(options.flight, laps=0.0)
+    plan = options.flight
+    check_uri(options.uri)
     if options.dry_run:
-        screen.say(f"would connect to {options.uri}, require contract {policy.contract.hash32:08x}, then")
+        screen.say(f"would connect to {options.uri} and require")
+        screen.say(f"  contract {policy.contract.hash32:08x} on a {policy.contract.device_type}, self-test passed,")
+        screen.say("  supervisor, battery, estimate at rest, level ground, echoes and log in order; then")
         for line in plan.describe():
             screen.say(f"  {line}")
         return 0
     log = fly_with_bar(options.uri, policy, plan)
     directory = options.out or options.policy.parent / "flight"
-    save(log, directory / "flight.npz")
+    save(log, directory / FILE)
     command = " ".join(["fledge", *sys.argv[1:]])
     report = Report(options.policy.parent.name, policy, log, command=command, planned=plan.judged)
     findings = write(directory, report)
@@ -83,7 +84,7 @@ def show(findings: Findings, log: FlightLog) -> None:
     """Verdict and the figures that people ask for first."""
     scores, verdict = findings.scores, findings.verdict
     rows = []
-    for name, phase in (("hover", scores.hover), ("figure-eight", scores.figure_eight)):
+    for name, phase in scores.phases.items():
         for source, tracking in (("truth", phase.truth), ("drone's estimate", phase.estimate)):
             if tracking is not None:
                 values = (tracking.rmse, tracking.mean, tracking.maximum)

@@ -61,7 +61,7 @@ class Options:
     inference_us: float = 0.0
     """Modelled time of one inference, as `fledge check` gives it, for the log variable fledge.inferUs."""
     record: Path | None = None
-    """Write what really happened (truth at 100 Hz, .npz) to this file on exit."""
+    """Write what really happened (truth at 100 Hz, .csv.gz) to this file on exit."""
     cache: Path = Path("build/boards")
     """Where compiled boards are kept."""
 
