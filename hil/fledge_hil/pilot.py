@@ -6,7 +6,7 @@
 | guard, crash, fence, refused command | emergency landing with the stock controller, disarms |
 | Ctrl-C | the same; a second one during that landing stops the motors at once |
 | estimate a metre outside the fence | emergency stop |
-| link silent for 2 s | repeats the landing command for 10 s, follows the landing when heard; else the heartbeat lands it |
+| link silent for 2 s | repeats the landing command for 10 s, watches it when heard; else the heartbeat lands it |
 | any other exception | emergency landing, then the exception goes on |
 """
 
