@@ -1,5 +1,6 @@
 """Random robots, states, set-points and policies that several kinds of test share."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -98,3 +99,19 @@ def _policy(kind: str, hidden: tuple[int, ...], history: int = 0, seed: int = 0,
 def make_policy() -> MakePolicy:
     """make_policy(kind, hidden, history=0, seed=0, gain=1.0) -> Policy with weights up to gain / sqrt(inputs)."""
     return _policy
+
+
+WithLookAhead = Callable[..., Contract]
+
+
+def _with_look_ahead(contract: Contract, count: int, spacing: float = 0.05) -> Contract:
+    terms = list(contract.observation)
+    ahead = ObservationTerm("look_ahead", 6 * count, "m, m/s", "heading", clip=4.0, scale=0.5, noise=0.0)
+    terms.insert(len(terms) - (contract.history_length > 0), ahead)
+    return dataclasses.replace(contract, observation=tuple(terms), look_ahead_spacing=spacing, weights_sha256="")
+
+
+@pytest.fixture(scope="session")
+def with_look_ahead() -> WithLookAhead:
+    """with_look_ahead(contract, count, spacing=0.05) -> the contract of a policy that sees so many future references."""
+    return _with_look_ahead

@@ -68,8 +68,9 @@ def calibrate(
     observations, states = [], []
     for index in range(steps):
         time = index / contract.native_rate
-        seen = sensors.observe(contract, scene.state, scene.target(time), history)
-        seen += noise * generator.standard_normal(seen.shape, np.float32)
+        error = noise * generator.standard_normal((flights, noise.size), np.float32)
+        ahead = sensors.look_ahead(contract, scene.state, scene.target, time, error)
+        seen = sensors.observe(contract, scene.state, scene.target(time), history, ahead) + error
         observations.append(seen)
         states.append(memory)
         action, memory = (array.astype(np.float32) for array in forward(policy, seen, memory))

@@ -22,8 +22,8 @@ from fledge_export.layout import Layout, first_layer_ranges, layers, normaliser,
 from fledge_export.quantized import is_quantised
 
 ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1, "duty": 2}
-FIRMWARE_TERMS = tuple(name for name in TERM_SIZES if name != "look_ahead")
-"""Observation terms that the flight code builds."""
+SPACING_MAX = 0.5
+"""[s]; the flight code looks ahead in steps of at most that."""
 
 
 class EmitError(FledgeError):
@@ -88,6 +88,8 @@ def _header(policy: Policy) -> str:
         sha256=contract.sha256,
         robot=contract.robot,
         offsets=_offsets(contract),
+        look_ahead_count=sum(term.size // 6 for term in contract.observation if term.name == "look_ahead"),
+        look_ahead_spacing=float_literal(contract.look_ahead_spacing),
         action_low=float_literal(contract.action.low),
         action_high=float_literal(contract.action.high),
         action_hover=float_literal(contract.action.hover),
@@ -99,13 +101,15 @@ def _header(policy: Policy) -> str:
 
 
 def _offsets(contract: Contract) -> str:
-    unknown = [term.name for term in contract.observation if term.name not in FIRMWARE_TERMS]
-    if unknown:
-        raise EmitError(f"the firmware does not build the observation {', '.join(unknown)}; train a policy without it")
+    if contract.look_ahead_spacing > SPACING_MAX:
+        raise EmitError(
+            f"look_ahead_spacing is {contract.look_ahead_spacing:g} s, the firmware looks ahead in steps of at most "
+            f"{SPACING_MAX:g} s; train with more and nearer references"
+        )
     starts: dict[str, int] = {}
     for term in contract.observation:
         starts[term.name] = sum(before.size for before in contract.observation[: len(starts)])
-    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in FIRMWARE_TERMS]
+    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in TERM_SIZES]
     return "\n".join(lines)
 
 

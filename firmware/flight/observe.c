@@ -18,6 +18,20 @@ static void observe_error(const float sensed_world[3], const float commanded_wor
 }
 #endif
 
+#if POLICY_LOOK_AHEAD_COUNT > 0
+/* future minus sensed, position and velocity in turn, into the heading frame */
+static void observe_ahead(const struct flight_input *input, const struct reference *reference, struct heading heading,
+                          float ahead[6 * POLICY_LOOK_AHEAD_COUNT]) {
+    reference_ahead(reference, ahead);
+    for (int k = 0; k < 2 * POLICY_LOOK_AHEAD_COUNT; k++) {
+        const float *sensed_world = k % 2 ? input->velocity_world : input->position_world;
+        float away_world[3];
+        for (int i = 0; i < 3; i++) away_world[i] = ahead[3 * k + i] - sensed_world[i];
+        heading_from_world(heading, away_world, ahead + 3 * k);
+    }
+}
+#endif
+
 #if POLICY_OFFSET_ROTATION >= 0
 /* R_heading_from_body = R_heading_from_world R_world_from_body, column by column, stored row-major */
 static void observe_rotation(const float quaternion_xyzw[4], struct heading heading, float rotation_heading[9]) {
@@ -48,5 +62,8 @@ void observe(const struct flight_input *input, const struct reference *reference
 #if POLICY_OFFSET_ANGULAR_VELOCITY >= 0
     for (int i = 0; i < 3; i++)
         observation[POLICY_OFFSET_ANGULAR_VELOCITY + i] = input->gyro_deg_s[i] * RADIANS_PER_DEGREE;
+#endif
+#if POLICY_LOOK_AHEAD_COUNT > 0
+    observe_ahead(input, reference, heading, observation + POLICY_OFFSET_LOOK_AHEAD);
 #endif
 }

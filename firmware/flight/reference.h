@@ -1,21 +1,23 @@
-/* reference.h: what the policy is asked to follow: the commander's set-point, or a figure-eight around it. */
+/* reference.h: what the policy is asked to follow now, and what it will be asked to follow. */
 #ifndef FLEDGE_REFERENCE_H
 #define FLEDGE_REFERENCE_H
 
+#include "figure.h"
 #include "flight.h"
+
+/* Where the reference goes from now on, if nothing new is commanded. */
+struct course {
+    uint32_t kind;                  /* enum flight_reference of what is followed */
+    float target_world[3];          /* [m], what the commander asks for; its velocity moves it on */
+    float target_velocity_world[3]; /* [m/s] */
+    struct figure figure;
+};
 
 struct reference {
     float position_world[3];
     float velocity_world[3];
-    float target_world[3];   /* what the commander asks for; velocity set-points move it */
-    uint32_t setpoint_mode;  /* of the tick before, FLIGHT_SETPOINT_NONE to begin again at the drone's position */
-    uint32_t figure_active;  /* the figure-eight was flown in the tick before */
-    uint32_t figure_braking; /* it was left: slowing down to stop at its centre */
-    float centre_world[3];
-    float figure_period;  /* [s], of the last tick that asked for the figure */
-    float figure_scale;   /* [m], likewise */
-    uint32_t figure_turn; /* phase, turn.h */
-    float figure_ramp;    /* [1], share of full speed */
+    uint32_t setpoint_mode; /* of the tick before, FLIGHT_SETPOINT_NONE to begin again at the drone's position */
+    struct course course;
 };
 
 /* Boot. */
@@ -26,5 +28,10 @@ void reference_reset(struct reference *reference);
 
 /* One tick. Needs finite input and a position or velocity set-point. */
 void reference_step(struct reference *reference, const struct flight_input *input, uint32_t elapsed_ms);
+
+#if POLICY_LOOK_AHEAD_COUNT > 0
+/* Position [m] and velocity [m/s], 6 numbers, of each future reference, nearest first. */
+void reference_ahead(const struct reference *reference, float ahead_world[6 * POLICY_LOOK_AHEAD_COUNT]);
+#endif
 
 #endif

@@ -31,94 +31,106 @@ static void test_velocity(void) {
     CHECK_NEAR(reference.position_world[1], 7, 0);
 }
 
-static struct reference started_figure(struct flight_input *input) {
+/* Counts one to next, nearest first. */
+static void check_ahead(const struct reference *reference, int k, const float position[3], const float velocity[3],
+                        double tolerance) {
+    float ahead[6 * POLICY_LOOK_AHEAD_COUNT];
+    reference_ahead(reference, ahead);
+    for (int i = 0; i < 3; i++) CHECK_NEAR(ahead[6 * k + i], position[i], tolerance);
+    for (int i = 0; i < 3; i++) CHECK_NEAR(ahead[6 * k + 3 + i], velocity[i], 10 * tolerance);
+}
+
+/* Streamed set-points are taken to go on as they are: 0.05 s at 0.5 m/s further, then as far again. */
+static void test_ahead_of_the_commander(void) {
+    struct flight_input input = scene_hover();
     struct reference reference;
     reference_init(&reference);
-    *input = scene_hover();
-    input->reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
-    reference_step(&reference, input, 1);
-    return reference;
+    input.setpoint_velocity_world[2] = 0.5f;
+    reference_step(&reference, &input, 1);
+    check_ahead(&reference, 0, (float[]){1.0f, 2.0f, 3.025f}, (float[]){0.0f, 0.0f, 0.5f}, 1e-6);
+    check_ahead(&reference, 1, (float[]){1.0f, 2.0f, 3.05f}, (float[]){0.0f, 0.0f, 0.5f}, 1e-6);
+    input.setpoint_velocity_world[2] = 0.0f;
+    reference_step(&reference, &input, 1);
+    check_ahead(&reference, 1, (float[]){1.0f, 2.0f, 3.0f}, (float[]){0.0f, 0.0f, 0.0f}, 0);
 }
 
-/* Starts at its centre and at rest; the ramp of 2 s covers 1 s worth of phase, so after 1 + 5.5/4 s more, a quarter. */
-static void test_figure_shape(void) {
-    struct flight_input input;
-    struct reference reference = started_figure(&input);
-    for (int i = 0; i < 3; i++) CHECK_NEAR(reference.position_world[i], i + 1, 1e-7);
-    for (int i = 0; i < 3; i++) CHECK_NEAR(reference.velocity_world[i], 0, 0);
-    for (int i = 0; i < 2375; i++) reference_step(&reference, &input, 1);
-    /* a = 90 deg: x = -s, y = 0, velocity (0, +s 2 pi/T) */
-    CHECK_NEAR(reference.position_world[0], 0, 1e-4);
-    CHECK_NEAR(reference.position_world[1], 2, 1e-3);
-    CHECK_NEAR(reference.position_world[2], 3, 0);
-    CHECK_NEAR(reference.velocity_world[0], 0, 2e-3);
-    CHECK_NEAR(reference.velocity_world[1], 6.283185307 / 5.5, 1e-3);
-}
+enum { STEP_MS = 50, TRACE = 24000 };
 
-/* Central difference over 20 ms, through the ramp and beyond: truncation h^2/6 |x'''| < 1e-4/6 * 8 * (2 pi/5.5)^3. */
-static void test_figure_velocity(void) {
-    enum { STEPS = 8000, REACH = 10 };
-    static struct reference trace[STEPS];
-    struct flight_input input;
-    struct reference reference = started_figure(&input);
-    for (int i = 0; i < STEPS; i++) {
-        trace[i] = reference;
-        reference_step(&reference, &input, 1);
+/* Flies the figure for `flown_ms`, leaves it, and compares each look ahead with what came. */
+static void check_future(float period, int flown_ms) {
+    static struct reference trace[TRACE];
+    struct flight_input input = scene_hover();
+    int ticks = 0;
+    reference_init(&trace[0]);
+    input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
+    input.figure_eight_period = period;
+    reference_step(&trace[0], &input, 1);
+    while (ticks + 1 < TRACE && trace[ticks].course.kind == FLIGHT_REFERENCE_FIGURE_EIGHT) {
+        input.reference = ticks < flown_ms ? FLIGHT_REFERENCE_FIGURE_EIGHT : FLIGHT_REFERENCE_COMMANDER;
+        trace[ticks + 1] = trace[ticks];
+        reference_step(&trace[++ticks], &input, 1);
     }
-    for (int i = REACH; i < STEPS - REACH; i++)
-        for (int axis = 0; axis < 3; axis++) {
-            const double difference =
-                (double)trace[i + REACH].position_world[axis] - (double)trace[i - REACH].position_world[axis];
-            CHECK_NEAR(trace[i].velocity_world[axis], difference / (2e-3 * REACH), 6e-3);
+    CHECK(ticks + 1 < TRACE && ticks > flown_ms);
+    for (int i = 0; i < ticks; i += 7)
+        for (int k = 0; k < POLICY_LOOK_AHEAD_COUNT; k++) {
+            const int later = i + STEP_MS * (k + 1);
+            if ((i <= flown_ms && later > flown_ms) || later > ticks) continue; /* nobody knows that it will be left */
+            check_ahead(&trace[i], k, trace[later].position_world, trace[later].velocity_world, 3e-5);
         }
 }
 
-/* Around the set-point at the moment of the switch, even if the commander moves later. */
-static void test_figure_centre(void) {
-    struct flight_input input;
-    struct reference reference = started_figure(&input);
-    input.setpoint_position_world[2] = 9.0f;
-    for (int i = 0; i < 100; i++) reference_step(&reference, &input, 1);
-    CHECK_NEAR(reference.position_world[2], 3, 0);
-}
-
-/* Left after `flown_ms`: keeps to the curve, brakes by c/(2 T) <= 1.25 of full speed per second (a little
- * more in the last ticks, where a tick is no longer short), ends at rest at the
- * centre within half a lap and the braking time, then follows the commander. */
-static void leave_after(float period, int flown_ms) {
-    struct flight_input input;
-    struct reference reference = started_figure(&input), before;
-    input.figure_eight_period = period;
-    for (int i = 0; i < flown_ms; i++) reference_step(&reference, &input, 1);
-    input.reference = FLIGHT_REFERENCE_COMMANDER;
-    input.figure_eight_period = -1.0f; /* not looked at any more */
-    int ticks = 0;
-    do {
-        before = reference;
-        reference_step(&reference, &input, 1);
-        CHECK_NEAR(reference.figure_ramp, before.figure_ramp, 2e-3);
-        for (int axis = 0; axis < 3; axis++)
-            CHECK_NEAR(reference.position_world[axis], before.position_world[axis], 1e-3 * 6.4 * 1.5 / (double)period);
-    } while (reference.figure_active && ++ticks < 20000);
-    CHECK(ticks <= 500 * (int)period + 500 + 5000);
-    for (int axis = 0; axis < 3; axis++) CHECK_NEAR(reference.position_world[axis], axis + 1, 2e-4);
-    for (int axis = 0; axis < 3; axis++) CHECK_NEAR(reference.velocity_world[axis], 0, 0);
-}
-
-static void test_figure_left(void) {
-    for (int flown_ms = 0; flown_ms < 9000; flown_ms += 137) {
-        leave_after(5.5f, flown_ms);
-        leave_after(1.0f, flown_ms);
-        leave_after(15.0f, flown_ms);
+static void test_ahead_on_the_figure(void) {
+    for (int flown_ms = 0; flown_ms < 9000; flown_ms += 457) {
+        check_future(5.5f, flown_ms);
+        check_future(1.0f, flown_ms);
+        check_future(10.0f, flown_ms);
     }
+}
+
+static struct flight_input figure_scene(float period) {
+    struct flight_input input = scene_hover();
+    input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
+    input.figure_eight_period = period;
+    return input;
+}
+
+/* Around the set-point at the moment of the switch, even if the commander moves later; so with shape and period. */
+static void test_figure_is_fixed_when_it_begins(void) {
+    struct flight_input input = figure_scene(5.5f);
+    struct reference reference;
+    reference_init(&reference);
+    reference_step(&reference, &input, 1);
+    for (int i = 0; i < 3; i++) CHECK_NEAR(reference.position_world[i], i + 1, 1e-7);
+    for (int i = 0; i < 2000; i++) reference_step(&reference, &input, 1);
+    const struct reference before = reference;
+    input.setpoint_position_world[2] = 9.0f;
+    input.figure_eight_period = 1.0f, input.figure_eight_scale = 3.0f;
+    reference_step(&reference, &input, 1);
+    CHECK_NEAR(reference.position_world[2], 3, 0);
+    for (int i = 0; i < 3; i++) CHECK_NEAR(reference.position_world[i], before.position_world[i], 2e-3);
+}
+
+/* Called back while it brakes: it gathers speed again without a jump. */
+static void test_figure_called_back(void) {
+    struct flight_input input = figure_scene(5.5f);
+    struct reference reference, before;
+    reference_init(&reference);
+    for (int i = 0; i < 9000; i++) {
+        before = reference;
+        input.reference = i % 1500 > 700 ? FLIGHT_REFERENCE_COMMANDER : FLIGHT_REFERENCE_FIGURE_EIGHT;
+        reference_step(&reference, &input, 1);
+        for (int axis = 0; i && axis < 3; axis++)
+            CHECK_NEAR(reference.position_world[axis], before.position_world[axis], 2e-3);
+    }
+    CHECK(reference.course.kind == FLIGHT_REFERENCE_FIGURE_EIGHT);
 }
 
 int main(void) {
     test_position();
     test_velocity();
-    test_figure_shape();
-    test_figure_velocity();
-    test_figure_centre();
-    test_figure_left();
+    test_ahead_of_the_commander();
+    test_ahead_on_the_figure();
+    test_figure_is_fixed_when_it_begins();
+    test_figure_called_back();
     return check_result();
 }

@@ -6,6 +6,7 @@ The plain text on numpy arrays, for evaluation and tests; environments, learner 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -58,6 +59,29 @@ def observe(
     if look_ahead is not None:
         terms["look_ahead"] = look_ahead
     return np.concatenate([terms[term.name] for term in contract.observation], axis=1).astype(np.float32)
+
+
+def look_ahead(
+    contract: Contract, state: Float32, target: Callable[[float], Target], time: float, noise: Float32
+) -> Float32 | None:
+    """The term look_ahead, (n, 6 k): r(t + i spacing) - p and dr/dt(t + i spacing) - v, i = 1 to k; None: no such term.
+
+    p and v are the sensed ones, the truth plus the noise that the terms position_error and velocity_error have.
+    """
+    places, size = {}, 0
+    for term in contract.observation:
+        places[term.name] = slice(size, size + term.size)
+        size += term.size
+    if "look_ahead" not in places:
+        return None
+    count = (places["look_ahead"].stop - places["look_ahead"].start) // 6
+    sensed = np.concatenate([state[row : row + 3] for row in (State.POSITION, State.VELOCITY)])
+    for first, name in ((0, "position_error"), (3, "velocity_error")):
+        if name in places:
+            sensed[first : first + 3] += noise[:, places[name]].T
+    future = [target(time + (i + 1) * contract.look_ahead_spacing) for i in range(count)]
+    parts = [np.concatenate([at.position_world, at.velocity_world]) - sensed for at in future]
+    return np.concatenate(parts).T.astype(np.float32)
 
 
 def noise_deviation(contract: Contract) -> Float32:

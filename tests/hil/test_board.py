@@ -28,7 +28,7 @@ from fledge_hil.board_emulated import EmulatedBoardError
 from fledge_hil.board_messages import BoardLayoutError, check_layout, layout
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
-from fledge_sim.contract import ContractError, TrainingRecord
+from fledge_sim.contract import Contract, ContractError, TrainingRecord
 from fledge_sim.policy import Policy
 from fledge_train.config import ActorConfig, SensorConfig
 from fledge_train.networks import contract_of, initial_weights
@@ -36,8 +36,15 @@ from fledge_train.networks import contract_of, initial_weights
 ACTORS = {"gru": ActorConfig(), "mlp": ActorConfig(kind="mlp", hidden=(32, 16), history=4)}
 
 
-def make_policy(actor: ActorConfig, robot_name: str = "crazyflie") -> Policy:
-    contract = contract_of(robots.load(robot_name), actor, SensorConfig(), TrainingRecord("none", 0, "test"))
+WithLookAhead = Callable[..., Contract]
+
+
+def make_contract(actor: ActorConfig, robot_name: str = "crazyflie") -> Contract:
+    return contract_of(robots.load(robot_name), actor, SensorConfig(), TrainingRecord("none", 0, "test"))
+
+
+def make_policy(actor: ActorConfig) -> Policy:
+    contract = make_contract(actor)
     return policies.assemble(contract, initial_weights(contract, 1.0, 0))
 
 
@@ -115,10 +122,14 @@ def break_something(message: BoardInput, generator: np.random.Generator) -> None
     flight.position_variance = float(generator.choice([1e-6, 1.0, math.nan]))
 
 
-@pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
-@pytest.mark.parametrize("robot_name", ["crazyflie", "crazyflie_paper"])
-def test_emulated_image_and_host_library_give_the_same_bits(actor: ActorConfig, robot_name: str, cache: Path) -> None:
-    files = build_board(make_policy(actor, robot_name), cache)
+@pytest.mark.parametrize("ahead", [0, 5])
+@pytest.mark.parametrize(("kind", "robot_name"), [("gru", "crazyflie"), ("mlp", "crazyflie_paper")])
+def test_emulated_image_and_host_library_give_the_same_bits(
+    kind: str, robot_name: str, ahead: int, cache: Path, with_look_ahead: WithLookAhead
+) -> None:
+    contract = make_contract(ACTORS[kind], robot_name)
+    contract = with_look_ahead(contract, ahead) if ahead else contract
+    files = build_board(policies.assemble(contract, initial_weights(contract, 1.0, 0)), cache)
     host, emulated = HostBoard(files.library), EmulatedBoard(files.elf)
     generator, message, reasons, failsafes, policy_ticks = np.random.default_rng(1), BoardInput(), set(), set(), 0
     for tick in range(5000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,29 @@ from fledge_hil.control_tick import BOARD_TICK, FLIGHT_TICK, PLANT_STEP, POINTER
 from fledge_hil.mcu import Mcu
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
-from fledge_sim.contract import TrainingRecord
-from fledge_sim.policy import Policy
+from fledge_sim.contract import Contract, TrainingRecord
 from fledge_train.config import ActorConfig, SensorConfig
 from fledge_train.networks import contract_of, initial_weights
 
 ACTORS = {"gru": ActorConfig(), "mlp": ActorConfig(kind="mlp", hidden=(32, 16), history=4)}
+AHEAD = {"gru": 10, "mlp": 0}
+"""Future references that it sees."""
 TICKS, STACK_TICKS = 3000, 300
 
 
-def make_policy(actor: ActorConfig) -> Policy:
-    contract = contract_of(robots.load("crazyflie"), actor, SensorConfig(), TrainingRecord("none", 0, "test"))
-    return policies.assemble(contract, initial_weights(contract, 1.0, 0))
+WithLookAhead = Callable[..., Contract]
 
 
 @pytest.fixture(scope="module", params=list(ACTORS))
-def elf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_board(make_policy(ACTORS[request.param]), tmp_path_factory.mktemp("tick")).elf
+def elf(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, with_look_ahead: WithLookAhead
+) -> Path:
+    actor, ahead = ACTORS[request.param], AHEAD[request.param]
+    contract = contract_of(robots.load("crazyflie"), actor, SensorConfig(), TrainingRecord("none", 0, "test"))
+    contract = with_look_ahead(contract, ahead) if ahead else contract
+    return build_board(
+        policies.assemble(contract, initial_weights(contract, 1.0, 0)), tmp_path_factory.mktemp("tick")
+    ).elf
 
 
 @pytest.fixture(scope="module")

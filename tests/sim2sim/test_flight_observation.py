@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fledge_hil.board import BoardInput, HostBoard, SetpointMode, build_board
+from fledge_hil.board import BoardInput, HostBoard, Reference, SetpointMode, build_board
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
-from fledge_sim.contract import TrainingRecord
+from fledge_sim import tasks
+from fledge_sim.contract import Contract, TrainingRecord
 from fledge_sim.policy import Policy
 from fledge_train.config import ActorConfig, SensorConfig
 from fledge_train.networks import contract_of, initial_weights
@@ -27,9 +29,17 @@ TOLERANCE = 2e-5
 """On actions: float32 in C against float64 here."""
 
 
+WithLookAhead = Callable[..., Contract]
+COUNT, SPACING = 5, 0.05
+"""Future references, and [s] from one to the next."""
+
+
+def make_contract(actor: ActorConfig, seed: int = 0) -> Contract:
+    return contract_of(robots.load("crazyflie"), actor, SensorConfig(), TrainingRecord("none", seed, "test"))
+
+
 def make_policy(actor: ActorConfig, seed: int = 0) -> Policy:
-    robot = robots.load("crazyflie")
-    contract = contract_of(robot, actor, SensorConfig(), TrainingRecord("none", seed, "test"))
+    contract = make_contract(actor, seed)
     return policies.assemble(contract, initial_weights(contract, 1.0, seed))
 
 
@@ -107,13 +117,17 @@ class ReferenceFlight:
         self.state = np.zeros(contract.recurrent_size)
         self.history = [np.full(4, contract.action.hover)] * contract.history_length
 
-    def observe(self, state: State) -> Vector:
+    def observe(self, state: State, future: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
         to_heading = about(2, -self.yaw)
+        ahead = [
+            to_heading @ (r - x) for at in future for r, x in zip(at, (state.position, state.velocity), strict=True)
+        ]
         parts = [
             to_heading @ (state.position - state.target),
             (to_heading @ state.rotation()).ravel(),
             to_heading @ (state.velocity - state.target_velocity),
             state.angular_velocity,
+            *ahead,
             *self.past_actions(),
         ]
         return np.concatenate(parts)
@@ -123,19 +137,25 @@ class ReferenceFlight:
         newest = [np.mean(self.window, axis=0)] if self.window else []
         return (self.history + newest)[-self.policy.contract.history_length or len(self.history + newest) :]
 
-    def infer(self, state: State, native: bool) -> Vector:
-        action, following = policies.forward(self.policy, self.observe(state), self.state)
+    def infer(self, state: State, native: bool, future: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
+        action, following = policies.forward(self.policy, self.observe(state, future), self.state)
         if native:
             self.history, self.window, self.state = self.past_actions(), [], following
         self.window.append(action)
         return action
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where boards are built."""
+    return tmp_path_factory.mktemp("boards")
+
+
 @pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
 @pytest.mark.parametrize("yaw", [0.0, 2.0, -3.0])
-def test_action_equals_reference_at_every_inference(actor: ActorConfig, yaw: float, tmp_path: Path) -> None:
+def test_action_equals_reference_at_every_inference(actor: ActorConfig, yaw: float, cache: Path) -> None:
     policy = make_policy(actor)
-    board = HostBoard(build_board(policy, tmp_path).library)
+    board = HostBoard(build_board(policy, cache).library)
     generator = np.random.default_rng(7)
     reference = ReferenceFlight(policy, yaw)
     message = BoardInput(motors_allowed=1)
@@ -154,9 +174,9 @@ def test_action_equals_reference_at_every_inference(actor: ActorConfig, yaw: flo
     assert (output.flight.inferences, output.flight.native_steps) == (60, 12)
 
 
-def test_turning_the_world_changes_no_action(tmp_path: Path) -> None:
+def test_turning_the_world_changes_no_action(cache: Path) -> None:
     """Position, velocity, targets and yaw turned together about z, before take-over: the policy cannot tell."""
-    library = build_board(make_policy(ACTORS["gru"]), tmp_path).library
+    library = build_board(make_policy(ACTORS["gru"]), cache).library
     turn = about(2, 1.2345)
 
     def fly(turned: bool) -> list[list[float]]:
@@ -175,3 +195,71 @@ def test_turning_the_world_changes_no_action(tmp_path: Path) -> None:
         return actions
 
     np.testing.assert_allclose(fly(True), fly(False), atol=TOLERANCE)
+
+
+def looking_ahead(with_look_ahead: WithLookAhead, actor: ActorConfig) -> Policy:
+    contract = with_look_ahead(make_contract(actor), COUNT, SPACING)
+    return policies.assemble(contract, initial_weights(contract, 1.0, 0))
+
+
+@pytest.mark.parametrize("actor", ACTORS.values(), ids=ACTORS.keys())
+@pytest.mark.parametrize("yaw", [0.0, 2.0])
+def test_a_streamed_setpoint_is_taken_to_go_on(
+    actor: ActorConfig, yaw: float, with_look_ahead: WithLookAhead, cache: Path
+) -> None:
+    policy = looking_ahead(with_look_ahead, actor)
+    board = HostBoard(build_board(policy, cache).library)
+    generator, reference = np.random.default_rng(8), ReferenceFlight(policy, yaw)
+    message = BoardInput(motors_allowed=1)
+    message.flight.enable, message.flight.setpoint_mode = 1, SetpointMode.POSITION
+    for tick in range(60):
+        state = sample(generator)
+        state.angles[2] = yaw if tick == 0 else state.angles[2]
+        message.flight.time_ms = 5000 + tick
+        state.fill(message)
+        output = board.tick(message)
+        times = SPACING * np.arange(1, COUNT + 1)
+        if tick % 2 == 0:
+            future = [(state.target + time * state.target_velocity, state.target_velocity) for time in times]
+            expected = reference.infer(state, tick % 10 == 0, future)
+        np.testing.assert_allclose(output.flight.action[:], expected, atol=TOLERANCE)
+
+
+LEFT, END = 3000, 8000
+"""Ticks: the figure-eight is left, and has long come to rest."""
+
+
+def test_on_the_figure_eight_it_sees_what_the_reference_will_do(with_look_ahead: WithLookAhead, cache: Path) -> None:
+    """The future is written down from a flight before: speed ramp, full speed, braking, rest at the centre."""
+    policy = looking_ahead(with_look_ahead, ActorConfig(kind="mlp", hidden=(16, 16)))
+    library = build_board(policy, cache).library
+    message = BoardInput(motors_allowed=1)
+    flight = message.flight
+    flight.enable, flight.setpoint_mode, flight.quaternion_xyzw[3] = 1, SetpointMode.POSITION, 1
+    flight.figure_eight_period, flight.figure_eight_scale = 5.5, 1.0
+
+    def fly(board: HostBoard, tick: int) -> tuple[list[float], list[float], list[float]]:
+        flight.time_ms = tick + 1
+        flight.reference = Reference.FIGURE_EIGHT if tick < LEFT else Reference.COMMANDER
+        output = board.tick(message).flight
+        return output.reference_position_world[:], output.reference_velocity_world[:], output.action[:]
+
+    first = HostBoard(library)
+    written = np.array([fly(first, tick)[:2] for tick in range(END)])
+    assert np.abs(written[:LEFT, 0]).max() > 0.9
+    np.testing.assert_array_equal(written[-100:], 0)
+    curve = tasks.figure_eight(np.array([5.5]), np.array([1.0]), np.array([math.pi / 2]))
+    for tick in range(2000, LEFT, 50):  # the ramp of 2 s has cost one second
+        np.testing.assert_allclose(written[tick, 0], curve.position(tick / 1000 - 1)[:, 0], atol=2e-3)
+        np.testing.assert_allclose(written[tick, 1], curve.velocity(tick / 1000 - 1)[:, 0], atol=2e-3)
+    steps = [round(1000 * SPACING * (i + 1)) for i in range(COUNT)]
+    second, reference = HostBoard(library), ReferenceFlight(policy, 0.0)
+    for tick in range(END - steps[-1]):
+        *_, action = fly(second, tick)
+        if tick % 2 or tick < LEFT <= tick + steps[-1]:  # nobody knows yet that it will be left
+            continue
+        target, velocity = written[tick]
+        state = State(*np.zeros((4, 3)), target=target, target_velocity=velocity)
+        future = [(written[tick + step, 0], written[tick + step, 1]) for step in steps]
+        expected = reference.infer(state, tick % 10 == 0, future)
+        np.testing.assert_allclose(action, expected, atol=20 * TOLERANCE, err_msg=f"tick {tick}")

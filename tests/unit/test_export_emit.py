@@ -13,7 +13,7 @@ from fledge_export import exact, golden
 from fledge_export.emit_c import EmitError, emit, weights_crc32
 from fledge_export.layout import Layout, pack, padded
 from fledge_sim import policy as policies
-from fledge_sim.contract import ObservationTerm
+from fledge_sim.contract import Contract
 from fledge_sim.policy import Policy, forward
 
 MakePolicy = Callable[..., Policy]
@@ -55,18 +55,32 @@ def test_a_robot_name_that_c_cannot_quote_is_refused(make_policy: MakePolicy) ->
         emit(policies.assemble(contract, policy.weights))
 
 
-def test_a_look_ahead_is_refused_until_the_firmware_builds_it(make_policy: MakePolicy) -> None:
-    contract = make_policy("mlp", (8,), 0).contract
-    ahead = ObservationTerm("look_ahead", 6, "m, m/s", "heading", clip=2.0, scale=1.0, noise=0.0)
-    contract = dataclasses.replace(
-        contract, observation=(*contract.observation, ahead), look_ahead_spacing=0.05, weights_sha256=""
-    )
-    weights = {
-        name: np.zeros(shape, np.float32)
-        for name, shape in policies.weight_shapes(contract.network, contract.observation_size).items()
-    }
-    with pytest.raises(EmitError, match="the firmware does not build the observation look_ahead; train a policy"):
-        emit(policies.assemble(contract, weights))
+WithLookAhead = Callable[..., Contract]
+
+
+def with_zero_weights(contract: Contract) -> Policy:
+    shapes = policies.weight_shapes(contract.network, contract.observation_size)
+    return policies.assemble(contract, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+
+
+def test_the_header_says_where_and_how_far_to_look_ahead(
+    make_policy: MakePolicy, with_look_ahead: WithLookAhead
+) -> None:
+    values = macros(emit(with_zero_weights(with_look_ahead(make_policy("mlp", (8,), 3).contract, 5, 0.05))).header)
+    # 18 of the state, 5 times 6 of the future, then the past
+    assert (values["POLICY_OFFSET_LOOK_AHEAD"], values["POLICY_OFFSET_ACTION_HISTORY"]) == ("18", "48")
+    assert values["POLICY_LOOK_AHEAD_COUNT"] == "5"
+    assert float.fromhex(values["POLICY_LOOK_AHEAD_SPACING"].rstrip("f")) == pytest.approx(0.05)
+    values = macros(emit(make_policy("mlp", (8,), 3)).header)
+    assert (values["POLICY_OFFSET_LOOK_AHEAD"], values["POLICY_LOOK_AHEAD_COUNT"]) == ("(-1)", "0")
+
+
+def test_a_look_ahead_in_longer_steps_than_the_firmware_takes_is_refused(
+    make_policy: MakePolicy, with_look_ahead: WithLookAhead
+) -> None:
+    contract = with_look_ahead(make_policy("mlp", (8,)).contract, 2, 0.6)
+    with pytest.raises(EmitError, match=r"look_ahead_spacing is 0\.6 s, the firmware looks ahead in steps of at most"):
+        emit(with_zero_weights(contract))
 
 
 @pytest.mark.parametrize(("outputs", "expected"), [(1, 4), (4, 4), (5, 8), (16, 16), (17, 20)])

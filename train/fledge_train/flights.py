@@ -134,31 +134,8 @@ def sense(
         history: (n, 4 H), past actions.
         noise: error of the sensors, (n, I) in contract units.
     """
-    ahead = look_ahead(contract, state, target, time, noise)
+    ahead = sensors.look_ahead(contract, state, target, time, noise)
     return sensors.observe(contract, state, target(time), history, ahead) + noise
-
-
-def look_ahead(
-    contract: Contract, state: Float32, target: Callable[[float], sensors.Target], time: float, noise: Float32
-) -> Float32 | None:
-    """The term look_ahead, (n, 6 k): r(t + i spacing) - p and dr/dt(t + i spacing) - v, i = 1 to k; None: no such term.
-
-    p and v are the sensed ones, the truth plus the noise that the terms position_error and velocity_error have.
-    """
-    places, size = {}, 0
-    for term in contract.observation:
-        places[term.name] = slice(size, size + term.size)
-        size += term.size
-    if "look_ahead" not in places:
-        return None
-    count = (places["look_ahead"].stop - places["look_ahead"].start) // 6
-    sensed = np.concatenate([state[row : row + 3] for row in (State.POSITION, State.VELOCITY)])
-    for first, name in ((0, "position_error"), (3, "velocity_error")):
-        if name in places:
-            sensed[first : first + 3] += noise[:, places[name]].T
-    future = [target(time + (i + 1) * contract.look_ahead_spacing) for i in range(count)]
-    parts = [np.concatenate([at.position_world, at.velocity_world]) - sensed for at in future]
-    return np.concatenate(parts).T.astype(np.float32)
 
 
 def fly(policy: Policy, robot: Robot, scenario: Scenario, seed: int = 0, step: Step | None = None) -> Flight:
