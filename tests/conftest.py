@@ -113,5 +113,5 @@ def _with_look_ahead(contract: Contract, count: int, spacing: float = 0.05) -> C
 
 @pytest.fixture(scope="session")
 def with_look_ahead() -> WithLookAhead:
-    """with_look_ahead(contract, count, spacing=0.05) -> the contract of a policy that sees so many future references."""
+    """with_look_ahead(contract, count, spacing=0.05) -> the contract of a policy that sees so much of the future."""
     return _with_look_ahead
