@@ -20,11 +20,13 @@ class Bar:
     def show(self, share: float, figures: str) -> None:
         """Move to a share in 0..1."""
         self._progress.update(self._task, completed=min(1.0, share), figures=figures)
+        if not self._progress.live.auto_refresh:
+            self._progress.refresh()
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Bar]:
-    """`with bar("training") as b: b.show(0.5, "4.2 cm")`."""
+def bar(title: str, threaded: bool = True) -> Iterator[Bar]:
+    """`with bar("training") as b: b.show(0.5, "4.2 cm")`; without a thread, one may fork meanwhile."""
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(bar_width=30),
@@ -32,7 +34,8 @@ def bar(title: str) -> Iterator[Bar]:
         TextColumn("{task.fields[figures]}"),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, auto_refresh=threaded, disable=hidden) as progress:
         yield Bar(progress, title)
 
 

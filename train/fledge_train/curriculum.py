@@ -6,8 +6,16 @@ import math
 from dataclasses import dataclass
 
 
+class Schedule:
+    """A number that changes over a run; every one in a configuration is shown among the run's scalars."""
+
+    def at(self, progress: float) -> float:
+        """Value at `progress`, 0 to 1 of the run."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Ramp:
+class Ramp(Schedule):
     """Geometric from start to end over the first part of a run, then constant: start (end/start)^(progress/until)."""
 
     start: float
@@ -24,7 +32,7 @@ class Ramp:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """Half a cosine from start to end over the whole run: end + (start - end) (1 + cos(pi progress)) / 2."""
 
     start: float

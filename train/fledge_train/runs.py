@@ -107,5 +107,19 @@ def save_run(folder: Path, config: Config, result: TrainResult, metrics: Any = N
     return path
 
 
+def load_result(folder: Path) -> TrainResult:
+    """What `save_run` wrote. Raises FledgeError when it is missing or damaged."""
+    from fledge_train.trainer import Progress, TrainResult
+
+    path = folder / METRICS
+    try:
+        record = json.loads(path.read_text())
+        history = tuple(Progress(**entry) for entry in record["history"])
+        seconds, interrupted = float(record["seconds"]), bool(record["interrupted"] or record["ended"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise FledgeError(f"{path} cannot be read ({error}); train anew") from error
+    return TrainResult(policies.load(folder / POLICY), seconds, history, interrupted)
+
+
 def _json(tree: object) -> str:
     return json.dumps(tree, indent=2, sort_keys=True) + "\n"

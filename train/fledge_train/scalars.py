@@ -19,6 +19,7 @@ from typing import Any
 
 from fledge_sim.files import refusals_told
 
+from fledge_train.curriculum import Schedule
 from fledge_train.trainer import Config, Progress
 
 FILE = "events.out.tfevents.0.fledge"
@@ -68,12 +69,12 @@ def figures_of(entry: Progress) -> dict[str, float]:
 
 
 def schedules(config: Any, progress: float, prefix: str = "schedule") -> dict[str, float]:
-    """Every number of a configuration that changes over a run, at `progress` in 0..1; by the path of its field."""
+    """Every Schedule of a configuration, at `progress` in 0..1; by the path of its field."""
     found: dict[str, float] = {}
     for entry in dataclasses.fields(config):
         value, path = getattr(config, entry.name), f"{prefix}/{entry.name}"
-        if hasattr(value, "at"):
-            found[path] = float(value.at(progress))
+        if isinstance(value, Schedule):
+            found[path] = value.at(progress)
         elif dataclasses.is_dataclass(value):
             found |= schedules(value, progress, path)
     return found

@@ -151,7 +151,7 @@ def run(
     earlier = before[-1].seconds if before else 0.0
     since = time.perf_counter() if since is None else since
     history = list(before)
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         while not trainer.done and not interrupted():
             entry = trainer.advance()
             history.append(dataclasses.replace(entry, seconds=earlier + time.perf_counter() - since))
@@ -165,7 +165,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed: it no longer interrupts wherever Python happens to be, but where it is asked for."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -21,6 +21,7 @@ from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
 from fledge_train import config, recorded, runs, trainer
+from fledge_train.criterion import Criterion
 from fledge_train.trainer import Config
 
 from fledge_hil import screen
@@ -37,6 +38,8 @@ SPREADS: Mapping[str, Callable[[], Randomization]] = {
     "published": randomize.any_published_crazyflie,
 }
 INTERRUPTED = 130
+TEAM = "seeds.json"
+"""What tells the folder of several seeds from that of one."""
 C = TypeVar("C")
 
 
@@ -56,11 +59,17 @@ class Options(Generic[C]):
     """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
     those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
     name: str | None = None
-    """Of the run; default: ROBOT-ACTOR-SEED."""
+    """Of the run; default: ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds."""
     directory: Path = Path("runs")
     """Where runs are kept."""
     resume: Path | None = None
-    """Folder of an unfinished run: go on with it. Every number comes from there."""
+    """Folder of an unfinished run, or of several seeds: go on with it. Every number comes from there."""
+    seeds: int = 1
+    """So many, from --seed on, side by side; each has a folder in runs/NAME, and seeds.json tells their spread."""
+    processes: int | None = None
+    """Seeds at a time; default: one per core."""
+    success: Criterion = Criterion()
+    """When one of several seeds is a success."""
     evaluate: bool = True
     """Measure the policy afterwards (about 3 s) and keep the figures with the run."""
 
@@ -114,7 +123,7 @@ def _peek(arguments: Sequence[str], flag: str) -> str | None:
 
 def _refuse_changes(options: Options[Any], settings: Config) -> None:
     """A run goes on with the numbers it began with."""
-    free = ("config", "resume", "evaluate")
+    free = ("config", "resume", "evaluate", "processes", "success")
     changed = [f.name for f in fields(Options) if f.name not in free and getattr(options, f.name) != f.default]
     changed += [f.name for f in fields(options.config) if getattr(options.config, f.name) != getattr(settings, f.name)]
     if changed:
@@ -127,7 +136,9 @@ def _refuse_changes(options: Options[Any], settings: Config) -> None:
 def run(options: Options[Any]) -> int:
     """Train or resume, save, report."""
     settings = options.config
-    folder = options.resume or runs.run_folder(options.directory, options.name or default_name(settings))
+    folder = options.resume or runs.run_folder(options.directory, options.name or default_name(options))
+    if options.seeds != 1 or (options.resume and (folder / TEAM).exists()):
+        return _run_team(options, folder)
     result = train_with_bar(folder, settings, resumed=options.resume is not None)
     contract, path = result.policy.contract, folder / runs.POLICY
     screen.say(
@@ -148,9 +159,22 @@ def run(options: Options[Any]) -> int:
     return 0
 
 
-def default_name(settings: Any) -> str:
-    """ROBOT-ACTOR-SEED."""
-    return f"{robots.load(settings.robot).name}-{settings.actor.kind}-{settings.seed}"
+def _run_team(options: Options[Any], folder: Path) -> int:
+    from fledge_hil import training_team
+
+    if options.resume:
+        team = training_team.reopened(folder, options.config, options.evaluate)
+    else:
+        team = training_team.begin(folder, options.config, options.seeds, options.evaluate)
+    return training_team.train(team, options.success, options.processes)
+
+
+def default_name(options: Options[Any]) -> str:
+    """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several."""
+    settings = options.config
+    return (
+        f"{robots.load(settings.robot).name}-{settings.actor.kind}-{settings.seed if options.seeds == 1 else 'seeds'}"
+    )
 
 
 def train_with_bar(folder: Path, settings: Config, resumed: bool = False) -> trainer.TrainResult:
