@@ -13,8 +13,8 @@ from errno import EBUSY, EINVAL, ENOEXEC
 
 from fledge_hil.board_messages import SetpointMode
 from fledge_hil.crtp import unpack
+from fledge_hil.estimate import Estimate
 from fledge_hil.planner import Phase, Planner, Sample
-from fledge_hil.plant import Estimate
 from fledge_hil.setpoint import STOP, Setpoint, parse_generic, parse_rpyt
 
 PLANNER_PERIOD_MS = 10

@@ -58,7 +58,7 @@ def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
             lambda i: 1000 * estimate.position_world[i],
         ),
         *_each("kalman.stateX kalman.stateY kalman.stateZ", "float", lambda i: estimate.position_world[i]),
-        *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: estimate.position_variance),
+        *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: estimate.variance[i]),
         LogVariable("range.zrange", "uint16", lambda: 1000 * max(0.0, estimate.position_world[2])),
         LogVariable("baro.asl", "float", lambda: estimate.position_world[2]),
     ]
@@ -80,15 +80,10 @@ def _setpoint(drone: VirtualCrazyflie) -> list[LogVariable]:
 
 def _health(drone: VirtualCrazyflie) -> list[LogVariable]:
     plant = drone.plant
-    full = plant.battery.voltage_full - plant.battery.voltage_empty
-
-    def level() -> int:
-        return round(100 * (plant.voltage - plant.battery.voltage_empty) / full)
-
     return [
         LogVariable("pm.vbat", "float", lambda: plant.voltage),
         LogVariable("pm.vbatMV", "uint16", lambda: round(1000 * plant.voltage)),
-        LogVariable("pm.batteryLevel", "uint8", level),
+        LogVariable("pm.batteryLevel", "uint8", lambda: plant.battery.level_percent),
         LogVariable("pm.state", "int8", lambda: 3 if plant.battery_low else 0),
         *_each("motor.m1 motor.m2 motor.m3 motor.m4", "uint16", lambda i: round(65535 * plant.duty[i])),
         *_each("motor.m1req motor.m2req motor.m3req motor.m4req", "int32", lambda i: round(65535 * plant.duty[i])),

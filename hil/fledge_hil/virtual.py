@@ -15,15 +15,19 @@ from fledge_sim.contract import Contract, ContractError
 from fledge_sim.randomize import Randomization
 from fledge_sim.robot import Robot
 
+from fledge_hil.air import Wind
+from fledge_hil.battery import Battery
 from fledge_hil.board import Board, BoardInput, Reference, SetpointMode
 from fledge_hil.board_messages import FloatArray
 from fledge_hil.commander import Commander
 from fledge_hil.crtp import NULL_PACKET, Port, console, is_null, packet, split
+from fledge_hil.estimate import noise_of
+from fledge_hil.estimator import EstimateErrors
 from fledge_hil.heartbeat import Heartbeat
 from fledge_hil.link import Platform, link, memory
 from fledge_hil.log_blocks import LogService
 from fledge_hil.parameters import ParameterService
-from fledge_hil.plant import Battery, Plant, noise_of
+from fledge_hil.plant import DECKS, Plant, Surroundings
 from fledge_hil.recording import PERIOD_MS, Recorder
 from fledge_hil.setpoint import Setpoint
 from fledge_hil.supervisor import PERIOD_MS as SUPERVISOR_PERIOD_MS
@@ -41,10 +45,17 @@ class Settings:
     """What can be chosen about a virtual drone."""
 
     seed: int = 0
-    """Of the sensor noise, the body and the disturbances."""
+    """Of the sensor noise, the body, the disturbances and the air."""
     battery: Battery = field(default_factory=Battery)
+    wind: Wind = field(default_factory=Wind)
     noise_scale: float = 1.0
-    """Times the noise that the policy was trained with."""
+    """Times the white noise that the policy was trained with."""
+    errors: EstimateErrors = field(default_factory=EstimateErrors)
+    """Of the estimator, beside that noise."""
+    decks: tuple[str, ...] = DECKS
+    """What is mounted; decides what the estimator can know."""
+    start: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where it stands: x, y [m] and yaw [deg]."""
     spread: Randomization | None = None
     """How far its body differs from the robot file, and what pushes it; None: nominal and undisturbed."""
     record: bool = True
@@ -73,8 +84,7 @@ class VirtualCrazyflie:
                 f"'{robot.name}' ({robot.sha256[:8]}); simulate that robot, or train for this one"
             )
         self.settings = settings or Settings()
-        noise = noise_of(contract, self.settings.noise_scale)
-        self.plant = Plant(robot, noise, self.settings.battery, self.settings.seed, self.settings.spread)
+        self.plant = Plant(robot, _surroundings(contract, self.settings), self.settings.seed)
         self.time_ms = 0
         self.faults = Faults()
         self.recorder = Recorder()
@@ -342,6 +352,18 @@ class VirtualCrazyflie:
                 self.plant.voltage,
             )
         )
+
+
+def _surroundings(contract: Contract, settings: Settings) -> Surroundings:
+    return Surroundings(
+        noise_of(contract, settings.noise_scale),
+        settings.errors,
+        settings.battery,
+        settings.wind,
+        settings.decks,
+        settings.start,
+        settings.spread,
+    )
 
 
 def _put(array: FloatArray, values: Sequence[float]) -> None:

@@ -17,6 +17,7 @@ from fledge_sim import robot as robots
 from fledge_sim.policy import Policy
 from fledge_train import shac
 from fledge_train.config import robust
+from virtual_hand import Hand
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,12 @@ def make_drone(trained_policy: Policy, board_cache: Path) -> MakeDrone:
 def drone(make_drone: MakeDrone) -> VirtualCrazyflie:
     """Fresh from the factory."""
     return make_drone()
+
+
+@pytest.fixture
+def hand(drone: VirtualCrazyflie) -> Hand:
+    """On that drone."""
+    return Hand(drone)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fledge_export.layout import pack
 from fledge_hil import flight_log, pilot
+from fledge_hil.battery import Battery
 from fledge_hil.board import EmulatedBoard, Guard, HostBoard, build_board
 from fledge_hil.client import LinkError
 from fledge_hil.flight_log import FlightLog
@@ -137,9 +138,8 @@ def test_a_locked_drone_is_refused(drone: VirtualCrazyflie, trained_policy: Poli
     refuse(drone, trained_policy, "locked: restart")
 
 
-def test_an_empty_battery_is_refused(drone: VirtualCrazyflie, trained_policy: Policy) -> None:
-    drone.plant.voltage = 3.2
-    refuse(drone, trained_policy, r"battery has 3\.2\d? V, charge")
+def test_an_empty_battery_is_refused(make_drone: Callable[..., VirtualCrazyflie], trained_policy: Policy) -> None:
+    refuse(make_drone(battery=Battery(charge=0.0)), trained_policy, r"battery has 3\.4\d? V, charge")
 
 
 def test_no_drone_is_one_clear_sentence(trained_policy: Policy) -> None:

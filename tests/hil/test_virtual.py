@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,119 +11,16 @@ import numpy as np
 import pytest
 from fledge_export.layout import pack
 from fledge_hil.board import Guard, HostBoard, build_board
-from fledge_hil.crtp import Port, packet
-from fledge_hil.plant import Battery, Plant, SensorNoise
+from fledge_hil.crtp import Port
 from fledge_hil.recording import COLUMNS, load
 from fledge_hil.supervisor import State
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_sim import robot as robots
 from fledge_sim.contract import ContractError
 from fledge_sim.policy import Policy
+from virtual_hand import Hand
 
 MakeDrone = Callable[..., VirtualCrazyflie]
-
-
-class Hand:
-    """Sends packets to a drone and lets time pass."""
-
-    def __init__(self, drone: VirtualCrazyflie) -> None:
-        self.drone = drone
-        self.console = ""
-
-    def run(self, seconds: float) -> None:
-        for _ in range(round(seconds * 1000)):
-            for datagram in self.drone.step_ms():
-                if datagram[0] >> 4 == Port.CONSOLE:
-                    self.console += datagram[1:].decode()
-
-    def send(self, port: Port, channel: int, payload: bytes) -> list[bytes]:
-        return self.drone.handle_packet(packet(port, channel, payload))
-
-    def arm(self, wanted: bool = True) -> bool:
-        (answer,) = self.send(Port.SUPERVISOR, 1, bytes((1, wanted)))
-        return bool(answer[2])
-
-    def set(self, name: str, value: float) -> None:
-        parameter = self.drone.parameters[name]
-        number = self.drone.parameters.toc.index[name]
-        assert self.send(Port.PARAM, 2, struct.pack("<H", number) + parameter.layout.pack(value))
-
-    def take_off(self, height: float = 0.5, seconds: float = 2.0) -> None:
-        assert self.arm()
-        self.run(0.1)
-        self.send(Port.HIGH_LEVEL, 0, struct.pack("<BBff?f", 7, 0, height, 0, True, seconds))
-        self.run(seconds + 2)
-        assert self.height == pytest.approx(height, abs=0.1)
-
-    def hover_at(self, x: float, y: float, z: float, seconds: float) -> None:
-        """Position set-points at 50 Hz."""
-        for _ in range(round(seconds * 50)):
-            self.send(Port.COMMANDER_GENERIC, 0, b"\7" + struct.pack("<4f", x, y, z, 0))
-            self.run(0.02)
-
-    @property
-    def position(self) -> list[float]:
-        return self.drone.plant.truth[:3]
-
-    @property
-    def height(self) -> float:
-        return self.drone.plant.truth[2]
-
-    @property
-    def state(self) -> State:
-        return self.drone.supervisor.state
-
-
-@pytest.fixture
-def hand(drone: VirtualCrazyflie) -> Hand:
-    return Hand(drone)
-
-
-# ---- the body --------------------------------------------------------------------------------------------------------
-
-
-def make_plant(noise: SensorNoise | None = None, seed: int = 0) -> Plant:
-    return Plant(robots.load("crazyflie"), noise or SensorNoise(), Battery(), seed)
-
-
-def test_a_drone_on_the_floor_stays_there_and_feels_one_g() -> None:
-    plant = make_plant()
-    start = list(plant.truth)
-    for _ in range(2000):
-        plant.step([0.0] * 4)
-    assert plant.truth == pytest.approx(start, abs=1e-4)
-    assert plant.estimate.acceleration_g == pytest.approx([0, 0, 1], abs=1e-3)
-
-
-def test_the_battery_sags_and_compensation_raises_the_duty() -> None:
-    plant, robot = make_plant(), robots.load("crazyflie")
-    hover = [robot.hover_thrust / robot.thrust_max] * 4
-    plant.step(hover)
-    fresh = plant.duty[0]
-    plant.voltage = 3.5
-    plant.step(hover)
-    # duty is proportional to 1/V, quantised to 1/255
-    assert plant.duty[0] == pytest.approx(fresh * Battery().voltage_full / 3.5, abs=1.5 / 255)
-    assert plant.duty[0] * 255 == pytest.approx(round(plant.duty[0] * 255), abs=1e-9)
-
-
-def test_below_the_dead_zone_motors_stand_and_the_policys_lowest_fraction_turns_them() -> None:
-    plant, robot = make_plant(), robots.load("crazyflie")
-    plant.step([robot.fraction_low * 0.9] * 4)
-    assert plant.duty == [0.0] * 4
-    plant.step([float(np.float32(robot.fraction_low))] * 4)
-    assert min(plant.duty) > 0
-
-
-def test_sensor_noise_has_the_asked_size() -> None:
-    plant = make_plant(SensorNoise(position=0.01, attitude=0.02, velocity=0.03, angular_velocity=0.04))
-    rows = []
-    for _ in range(4000):
-        plant.step([0.0] * 4)
-        e = plant.estimate
-        rows.append((e.position_world[0], 2 * e.quaternion_xyzw[1], e.velocity_world[2], math.radians(e.gyro_deg_s[0])))
-    # standard error of a standard deviation: sigma / sqrt(2 n), 1.1 %
-    assert np.std(rows, axis=0) == pytest.approx([0.01, 0.02, 0.03, 0.04], rel=0.06)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
