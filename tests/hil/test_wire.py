@@ -96,9 +96,8 @@ def refusal(drone: VirtualCrazyflie, policy: Policy, client: Wire | None = None)
     return str(caught.value)
 
 
-def test_an_uncertain_estimator_is_refused(drone: VirtualCrazyflie, trained_policy: Policy) -> None:
-    drone.plant.estimate.position_variance = 0.2
-    assert "uncertain (0.45 m)" in refusal(drone, trained_policy)
+def test_an_uncertain_estimator_is_refused(make_drone: MakeDrone, trained_policy: Policy) -> None:
+    assert "uncertain (10.00 m)" in refusal(make_drone(decks=("bcFlow2",)), trained_policy)
 
 
 def test_an_estimate_that_wanders_on_the_ground_is_refused(make_drone: MakeDrone, trained_policy: Policy) -> None:
