@@ -67,6 +67,8 @@ def test_every_number_of_a_resumed_run_comes_from_there(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["--preset", "quick"], "--preset quick: shac has robust, fast"),
+        (["--algorithm", "magic"], "no algorithm 'magic'"),
+        (["--actor", "cnn"], "--actor cnn: shac trains gru or mlp"),
         (["--resume", "absent"], "absent holds no run"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
-from fledge_train import config, trainer
+from fledge_train import algorithms, config, trainer
 from fledge_train.config import TrainConfig
 from fledge_train.trainer import Progress, Snapshot, Trainer
 
@@ -109,6 +109,17 @@ def test_the_handler_of_ctrl_c_is_put_back() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_no_algorithm_trains_with_is_refused() -> None:
-    with pytest.raises(TypeError, match="str"):
-        trainer.start("shac")  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", algorithms.NAMES)
+def test_every_algorithm_has_what_the_command_line_needs(name: algorithms.Name) -> None:
+    algorithm = algorithms.find(name)
+    assert algorithm.config.algorithm == name
+    assert algorithms.SENTENCES[name]
+    for preset in algorithm.presets.values():
+        cfg = preset(robot="crazyflie_paper", seed=3)
+        assert isinstance(cfg, algorithm.config)
+        assert (cfg.robot, cfg.seed) == ("crazyflie_paper", 3)
+
+
+def test_what_is_no_algorithm_is_refused_with_those_that_are() -> None:
+    with pytest.raises(FledgeError, match="no algorithm 'magic'; choose one of shac"):
+        algorithms.find("magic")

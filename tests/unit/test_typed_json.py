@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from fledge_sim.errors import FledgeError
-from fledge_train import config
+from fledge_train import algorithms, config
 from fledge_train.typed_json import from_tree, to_tree
 
 
@@ -46,11 +46,13 @@ def test_what_was_written_is_read(value: Example) -> None:
     assert from_tree(Example, through_json(value), "example") == value
 
 
-@pytest.mark.parametrize("preset", [config.robust, config.fast])
-@pytest.mark.parametrize("actor", ["gru", "mlp"])
-def test_the_presets_survive(preset: Any, actor: str) -> None:
-    cfg = preset(actor=actor, seed=5)
-    assert from_tree(config.TrainConfig, through_json(cfg), "config") == cfg
+@pytest.mark.parametrize("name", algorithms.NAMES)
+def test_the_presets_of_every_algorithm_survive(name: algorithms.Name) -> None:
+    algorithm = algorithms.find(name)
+    for preset in algorithm.presets.values():
+        for actor in algorithm.actors if len(algorithm.actors) > 1 else (None,):
+            cfg = preset(seed=5) if actor is None else preset(seed=5, actor=actor)
+            assert from_tree(algorithm.config, through_json(cfg), "config") == cfg
 
 
 def test_which_of_several_classes_is_kept_with_the_fields() -> None:

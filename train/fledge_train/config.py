@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -196,3 +197,7 @@ def _with_mlp(config: TrainConfig) -> TrainConfig:
     actor = ActorConfig(kind="mlp", hidden=(32, 32), history=16)
     rate = Cosine(1e-2, 1e-4)
     return dataclasses.replace(config, actor=actor, learning_rate=rate, iterations=4000, age_limit=600)
+
+
+PRESETS: Mapping[str, Callable[..., TrainConfig]] = {"robust": robust, "fast": fast}
+"""By the name that the command line has for them; the first is the default."""

@@ -24,7 +24,7 @@ from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 
-from fledge_train import typed_json
+from fledge_train import algorithms, typed_json
 
 if TYPE_CHECKING:
     from fledge_train.trainer import Config, TrainResult
@@ -69,8 +69,6 @@ def load_config(folder: Path) -> Config:
 
     Raises FledgeError naming the file, and the field that is unknown, missing or impossible.
     """
-    from fledge_train.trainer import config_type
-
     path = folder / CONFIG
     try:
         record = json.loads(path.read_text())
@@ -79,7 +77,7 @@ def load_config(folder: Path) -> Config:
         raise FledgeError(f"{folder} holds no run: {CONFIG} does not exist there") from error
     except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise FledgeError(f"{path} is damaged ({error}); train anew") from error
-    return typed_json.from_tree(config_type(str(algorithm)), tree, f"{path}: config")
+    return typed_json.from_tree(algorithms.find(str(algorithm)).config, tree, f"{path}: config")
 
 
 def save_run(folder: Path, config: Config, result: TrainResult, metrics: Any = None, ended: str = "") -> Path:

@@ -3,7 +3,7 @@
 A `Trainer` advances in chunks. Between two chunks its whole state is a dictionary of arrays: kept and put back, the run
 goes on to the same bytes. Bars, scalars, checkpoints and Ctrl-C live outside and know no algorithm.
 
-A new algorithm is a frozen dataclass of its numbers, a class with the members of `Trainer`, and two lines in `start`.
+A new algorithm is a frozen dataclass of its numbers and a class with the members of `Trainer`; algorithms.py names it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from numpy.typing import NDArray
 
-from fledge_train.config import TrainConfig
+from fledge_train import algorithms
 
 Snapshot = dict[str, NDArray[Any]]
 """Everything a run needs to go on, by name: numbers only, no pickles."""
@@ -115,21 +115,9 @@ class TrainResult:
     interrupted: bool = False
 
 
-def config_type(algorithm: str) -> type[Config]:
-    """The class of an algorithm's numbers. Raises FledgeError when there is no such algorithm."""
-    known: Mapping[str, type[Config]] = {TrainConfig.algorithm: TrainConfig}
-    if algorithm not in known:
-        raise FledgeError(f"no algorithm '{algorithm}'; choose one of {', '.join(known)}")
-    return known[algorithm]
-
-
 def start(config: Config) -> Trainer:
     """The trainer of a configuration, at its beginning; imports that algorithm and no other."""
-    if isinstance(config, TrainConfig):
-        from fledge_train.shac import Shac
-
-        return Shac(config)
-    raise TypeError(f"no algorithm trains with a {type(config).__name__}")
+    return algorithms.find(config.algorithm).begin(config)
 
 
 def run(

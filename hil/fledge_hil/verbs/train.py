@@ -20,15 +20,15 @@ from fledge_sim import randomize
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
-from fledge_train import config, recorded, runs, trainer
+from fledge_train import algorithms, config, recorded, runs, trainer
 from fledge_train.criterion import Criterion
 from fledge_train.trainer import Config
 
 from fledge_hil import screen
 
-PRESETS: Mapping[str, Callable[..., config.TrainConfig]] = {"robust": config.robust, "fast": config.fast}
-"""Of shac; the first is the default."""
-ALGORITHMS: Mapping[str, Mapping[str, Callable[..., Config]]] = {"shac": PRESETS}
+PRESETS = config.PRESETS
+"""Of shac."""
+ALGORITHMS = " ".join(f"{name}: {sentence}." for name, sentence in algorithms.SENTENCES.items())
 SPREADS: Mapping[str, Callable[[], Randomization]] = {
     "around": Randomization,
     "none": randomize.none,
@@ -49,12 +49,11 @@ class Options(Generic[C]):
 
     config: Annotated[C, tyro.conf.arg(name="")]
     """Every hyper-parameter."""
-    algorithm: Literal["shac"] = "shac"
-    """shac: first-order gradients through the simulator."""
+    algorithm: Annotated[algorithms.Name, tyro.conf.arg(help=ALGORITHMS)] = "shac"
     preset: str | None = None
-    """Sets the defaults of what follows. shac: robust (the default, about 2 s on one core), fast (about 0.3 s)."""
-    actor: Literal["gru", "mlp"] = "gru"
-    """gru: recurrent, 16 units. mlp: dense layers over the observation and past actions."""
+    """Sets the defaults of what follows; the first of an algorithm is its default."""
+    actor: Literal["gru", "mlp"] | None = None
+    """gru: recurrent, 16 units; the default of shac. mlp: dense layers over the observation and past actions."""
     spread: Literal["around", "none", "paper", "10", "20", "published"] | None = None
     """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
     those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
@@ -100,13 +99,15 @@ def parse(arguments: Sequence[str], prog: str) -> Options[Any]:
 
 
 def _preset(arguments: Sequence[str]) -> Config:
-    algorithm, preset = _peek(arguments, "--algorithm"), _peek(arguments, "--preset")
-    presets = ALGORITHMS.get(algorithm or "", PRESETS)  # an unknown algorithm is refused by tyro, with the known ones
-    if preset is not None and preset not in presets:
-        raise FledgeError(f"--preset {preset}: {algorithm or 'shac'} has {', '.join(presets)}; choose one of them")
+    name, preset = _peek(arguments, "--algorithm") or "shac", _peek(arguments, "--preset")
     actor, spread = _peek(arguments, "--actor"), _peek(arguments, "--spread") or ""
-    begin = presets[preset] if preset else next(iter(presets.values()))
-    settings: Any = begin(actor=actor) if actor in ("gru", "mlp") else begin()
+    algorithm = algorithms.find(name)
+    if preset is not None and preset not in algorithm.presets:
+        raise FledgeError(f"--preset {preset}: {name} has {', '.join(algorithm.presets)}; choose one of them")
+    if actor is not None and actor not in algorithm.actors:
+        raise FledgeError(f"--actor {actor}: {name} trains {' or '.join(algorithm.actors)}")
+    begin = algorithm.presets[preset] if preset else next(iter(algorithm.presets.values()))
+    settings: Any = begin(actor=actor) if actor and len(algorithm.actors) > 1 else begin()
     if spread in SPREADS:
         settings = replace(settings, randomization=SPREADS[spread]())
     return cast("Config", settings)

@@ -1,0 +1,51 @@
+"""Which algorithms there are, by name. Each is imported when it is asked for: start-up is part of the time to flight.
+
+To add one: its name in `Name`, a sentence in `SENTENCES`, a case in `find`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from fledge_sim.errors import FledgeError
+
+if TYPE_CHECKING:
+    from fledge_train.trainer import Config, Trainer
+
+Name = Literal["shac"]
+NAMES: tuple[Name, ...] = get_args(Name)
+SENTENCES: Mapping[Name, str] = {
+    "shac": "first-order gradients through the simulator; presets robust (about 2 s on one core), fast (0.3 s)",
+}
+"""What the command line says of each."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What is known about one without importing its trainer."""
+
+    config: type[Config]
+    """Class of its numbers."""
+    presets: Mapping[str, Callable[..., Config]]
+    """By name, the first is the default; called with robot, seed and, where there is a choice, actor by keyword."""
+    actors: tuple[str, ...]
+    """Kinds of network that it trains; the first is the default."""
+    begin: Callable[[Any], Trainer]
+    """The trainer of a configuration, at its beginning."""
+
+
+def find(name: str) -> Algorithm:
+    """The algorithm of that name. Raises FledgeError when there is none."""
+    if name == "shac":
+        from fledge_train import config
+
+        return Algorithm(config.TrainConfig, config.PRESETS, ("gru", "mlp"), _begin_shac)
+    raise FledgeError(f"no algorithm '{name}'; choose one of {', '.join(NAMES)}")
+
+
+def _begin_shac(config: Any) -> Trainer:
+    from fledge_train.shac import Shac
+
+    return Shac(config)
