@@ -13,7 +13,7 @@ from fledge_export.image import ImageError
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import STATES
 
-from fledge_hil.board_messages import BoardInput, BoardOutput, check_layout, layout
+from fledge_hil.board_messages import BoardChannel, BoardInput, BoardOutput, check_layout, layout
 from fledge_hil.mcu import Mcu, McuFault
 
 OUTPUT_SIZE = ctypes.sizeof(BoardOutput)
@@ -60,5 +60,33 @@ class EmulatedBoard:
             self._mcu.call("board_simulate_ticks", ticks)
             ctypes.memmove(ctypes.byref(board_input), bytes(self._mcu.read("board_input")), ctypes.sizeof(BoardInput))
             return [float(value) for value in self._mcu.read_floats("board_plant")[:STATES]]
+        except (ImageError, McuFault) as error:
+            raise EmulatedBoardError(str(error)) from error
+
+    def set_mode(self, mode: int, board_input: BoardInput) -> None:
+        """See Board."""
+        self._exchange(board_input, None, "board_choose_mode", mode)
+
+    def receive(self, channel: BoardChannel) -> None:
+        """See Board."""
+        self._exchange(None, channel, "board_take_packet")
+
+    def step_in_loop(self, board_input: BoardInput, channel: BoardChannel) -> BoardOutput:
+        """See Board."""
+        self._exchange(board_input, channel, "board_tick_in_loop")
+        return BoardOutput.from_buffer_copy(self._mcu.read_at(self._output, OUTPUT_SIZE))
+
+    def _exchange(
+        self, board_input: BoardInput | None, channel: BoardChannel | None, function: str, *arguments: int
+    ) -> None:
+        """Write what is given, call, and read it back."""
+        mirrored = {"board_input": board_input, "board_channel": channel}
+        given = {name: message for name, message in mirrored.items() if message is not None}
+        try:
+            for name, message in given.items():
+                self._mcu.write(name, bytes(message))
+            self._mcu.call(function, *arguments)
+            for name, message in given.items():
+                ctypes.memmove(ctypes.byref(message), self._mcu.read(name), ctypes.sizeof(message))
         except (ImageError, McuFault) as error:
             raise EmulatedBoardError(str(error)) from error

@@ -189,10 +189,41 @@ class BoardOutput(ctypes.Structure):
     _fields_ = (("flight", FlightOutput), ("motor_fraction", _f32 * 4), ("ticks", _u32))
 
 
+class BoardChannel(ctypes.Structure):
+    """struct board_channel: one packet to the board, or its answer."""
+
+    now_us: int
+    inference_us: int
+    """What an inference takes, and a tick: modelled by whoever runs the board [us]; 0: not known."""
+    tick_us: int
+    length: int
+    data: ctypes.Array[ctypes.c_uint8]
+    _fields_ = (
+        ("now_us", _u32),
+        ("inference_us", _u32),
+        ("tick_us", _u32),
+        ("length", _u32),
+        ("data", ctypes.c_uint8 * 32),
+    )
+
+    def put(self, packet: bytes) -> None:
+        """Enter a packet; what does not fit is cut, and refused by its length."""
+        packet = packet[: ctypes.sizeof(self.data)]
+        self.length = len(packet)
+        ctypes.memmove(self.data, packet, len(packet))
+
+    @property
+    def packet(self) -> bytes:
+        """What lies in it; empty: nothing."""
+        return bytes(self.data)[: self.length]
+
+
 def layout() -> list[int]:
-    """Offset of every field in order, then the size; BoardInput, then BoardOutput: as board_layout in layout.c."""
+    """Offset of every field in order, then the size, of each shared struct: as board_layout in layout.c."""
     return [
-        number for message in (BoardInput, BoardOutput) for number in (*_offsets(message, 0), ctypes.sizeof(message))
+        number
+        for message in (BoardInput, BoardOutput, BoardChannel)
+        for number in (*_offsets(message, 0), ctypes.sizeof(message))
     ]
 
 

@@ -11,6 +11,9 @@ from fledge_hil.crtp import MAX_PAYLOAD, Port, packet
 PROTOCOL_VERSION = 12
 """Version 12: supervisor port, second version of parameter queries."""
 
+APP_CHANNEL = 2
+"""Of Port.PLATFORM: raw bytes between a client and the app."""
+
 _SOURCE = b"Bitcraze Crazyflie".ljust(MAX_PAYLOAD, b"\0")
 """What cflib compares with to recognise a Crazyflie."""
 
@@ -23,9 +26,13 @@ class Platform:
     firmware_version: str
     arm: Callable[[bool], bool]
     recover: Callable[[], bool]
+    receive: Callable[[bytes], list[bytes]]
+    """A packet of the app channel -> packets that answer it."""
 
     def handle(self, channel: int, payload: bytes) -> list[bytes]:
-        """Port 13: legacy commands, versions, app channel (accepted; nothing answers there)."""
+        """Port 13: legacy commands, versions, app channel."""
+        if channel == APP_CHANNEL:
+            return [packet(Port.PLATFORM, APP_CHANNEL, answer) for answer in self.receive(payload)]
         if not payload or channel not in (0, 1):
             return []
         reply = self._command(payload) if channel == 0 else self._version(payload[0])

@@ -135,6 +135,7 @@ def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
         *(Parameter(f"deck.{name}", "uint8", int(name == DECK), read_only=True) for name in DECKS),
         Parameter("ring.effect", "uint8", 0, persistent=True),
         Parameter("fledge.enable", "uint8", 0),
+        Parameter("fledge.hil", "uint8", 0, written=drone.choose_hil),
         Parameter("fledge.ref", "uint8", 0),
         Parameter("fledge.heartbeat", "uint16", 0, written=drone.heartbeat.beat),
         Parameter("fledge.fePeriod", "float", 5.5),

@@ -15,15 +15,17 @@ from fledge_sim.contract import Contract, ContractError
 from fledge_sim.randomize import Randomization
 from fledge_sim.robot import Robot
 
+from fledge_hil import supervisor_port
 from fledge_hil.air import Wind
 from fledge_hil.battery import Battery
-from fledge_hil.board import Board, BoardInput, Reference, SetpointMode
+from fledge_hil.board import Board, BoardInput, BoardOutput, Reference, SetpointMode
 from fledge_hil.board_messages import FloatArray
 from fledge_hil.commander import Commander
 from fledge_hil.crtp import NULL_PACKET, Port, console, is_null, packet, split
 from fledge_hil.estimate import noise_of
 from fledge_hil.estimator import EstimateErrors
 from fledge_hil.heartbeat import Heartbeat
+from fledge_hil.in_the_loop import InTheLoop
 from fledge_hil.link import Platform, link, memory
 from fledge_hil.log_blocks import LogService
 from fledge_hil.parameters import ParameterService
@@ -92,18 +94,20 @@ class VirtualCrazyflie:
         self.commander = Commander()
         self.setpoint = Setpoint()
         self.fractions: list[float] = [0.0] * 4
+        self._outbox: list[bytes] = []
         self._board = board
         self._message = BoardInput()
         self._state_age_ms = 0
         self._held: tuple[list[float], list[float], list[float]] | None = None
+        self._in_the_loop = InTheLoop(board, self._message, self.say, round(self.settings.inference_us))
         board_output = board.tick(self._fill())
         self.output = board_output.flight
         self.self_test_passed = bool(self.output.self_test_passed)
         self.supervisor = Supervisor(self.self_test_passed)
         self.log = LogService(log_variables(self))
         self.parameters = ParameterService(parameters(self))
-        self._platform = Platform(robot.device_type, f"fledge {__version__}", self.arm, self._recover)
-        self._outbox: list[bytes] = []
+        receive = self._in_the_loop.receive
+        self._platform = Platform(robot.device_type, f"fledge {__version__}", self.arm, self.recover, receive)
         self._remember_parameters()
         self._supervise()
         self._boot_messages()
@@ -158,7 +162,7 @@ class VirtualCrazyflie:
         if port == Port.MEMORY:
             return memory(channel, payload)
         if port == Port.SUPERVISOR:
-            return self._handle_supervisor(channel, payload)
+            return supervisor_port.answer(self, channel, payload)
         return self._handle_setpoint(port, channel, payload)
 
     def _handle_setpoint(self, port: int, channel: int, payload: bytes) -> list[bytes]:
@@ -175,46 +179,30 @@ class VirtualCrazyflie:
             self.emergency_stop() if payload[0] == 3 else self.supervisor.feed_watchdog()
         return []
 
-    def _handle_supervisor(self, channel: int, payload: bytes) -> list[bytes]:
-        if not payload:
-            return []
-        command = payload[0]
-        if channel == 0:
-            if command == 0x0C:
-                return [packet(Port.SUPERVISOR, 0, b"\x8c" + self.supervisor.bits.to_bytes(2, "little"))]
-            if 1 <= command <= 0x0B:
-                return [packet(Port.SUPERVISOR, 0, bytes((0x80 | command, self.supervisor.bits >> (command - 1) & 1)))]
-            return []
-        if channel != 1:
-            return []
-        if command == 1 and len(payload) > 1:
-            granted = self.arm(bool(payload[1]))
-            return [packet(Port.SUPERVISOR, 1, bytes((0x81, granted, self.supervisor.armed)))]
-        if command == 2:
-            recovered = self._recover()
-            return [packet(Port.SUPERVISOR, 1, bytes((0x82, recovered, recovered)))]
-        if command == 3:
-            self.emergency_stop()
-        elif command == 4:
-            self.supervisor.feed_watchdog()
-        return []
-
     def arm(self, wanted: bool) -> bool:
         """Arm or disarm; a refusal says why on the console."""
-        granted = self.supervisor.request_arming(wanted)
-        if not granted and not self.self_test_passed:
+        locked = wanted and self._in_the_loop.mode
+        granted = not locked and self.supervisor.request_arming(wanted)
+        if locked:
+            self.say("fledge: arming refused: hardware is in the loop; set fledge.hil to 0\n")
+        elif not granted and not self.self_test_passed:
             self.say("fledge: arming refused: the policy's self-test failed; flash a good image\n")
         elif not granted:
             self.say(f"SUP: arming refused in state {self.supervisor.state.name}\n")
         return granted
 
-    def _recover(self) -> bool:
+    def recover(self) -> bool:
+        """From a crash, once upright."""
         return self.supervisor.request_recovery()
 
     def emergency_stop(self) -> None:
         """Motors off, locked until reboot."""
         self.supervisor.emergency_stop()
         self.say("SUP: Locked, reboot required\n")
+
+    def choose_hil(self, value: float) -> None:
+        """Parameter fledge.hil; it keeps its value when the change is refused."""
+        self.parameters["fledge.hil"].value = self._in_the_loop.choose(value, armed=self.supervisor.armed)
 
     def set_armed(self, value: float) -> None:
         """Parameter system.arm."""
@@ -230,11 +218,12 @@ class VirtualCrazyflie:
         """Advance device time by one tick; returns what the drone sends on its own: console lines and log data."""
         self.time_ms += 1
         self.setpoint = self._levelled(self.commander.tick(self.time_ms, self.plant.estimate))
-        board_output = self._board.tick(self._fill())
+        board_output = self._tick_board()
         self.output = board_output.flight
         self.fractions = board_output.motor_fraction[:]
         self.plant.step(self.fractions)
         self._apply_faults()
+        self._in_the_loop.show(self.plant.estimate)
         if self.time_ms % SUPERVISOR_PERIOD_MS == 0:
             self._supervise()
         if self.settings.record and self.time_ms % PERIOD_MS == 0:
@@ -242,6 +231,14 @@ class VirtualCrazyflie:
         packets = self._outbox + self.log.due(self.time_ms)
         self._outbox = []
         return packets
+
+    def _tick_board(self) -> BoardOutput:
+        if not self._in_the_loop.mode:
+            return self._board.tick(self._fill())
+        self._fill_switches(self._message)
+        output, answers = self._in_the_loop.step(self.time_ms)
+        self._outbox += answers
+        return output
 
     def _apply_faults(self) -> None:
         estimate = self.plant.estimate

@@ -4,9 +4,11 @@
 #include <stddef.h>
 
 #include "board.h"
+#include "in_loop.h"
 
 #define INPUT(field) (uint32_t)offsetof(struct board_input, field)
 #define OUTPUT(field) (uint32_t)offsetof(struct board_output, field)
+#define CHANNEL(field) (uint32_t)offsetof(struct board_channel, field)
 
 const uint32_t board_layout[BOARD_LAYOUT_SIZE] = {
     /* board_input */
@@ -22,4 +24,7 @@ const uint32_t board_layout[BOARD_LAYOUT_SIZE] = {
     OUTPUT(flight.failsafe), OUTPUT(flight.contract_hash), OUTPUT(flight.self_test_passed), OUTPUT(flight.inferences),
     OUTPUT(flight.native_steps), OUTPUT(flight.deadline_misses), OUTPUT(flight.motor_fraction), OUTPUT(flight.action),
     OUTPUT(flight.reference_position_world), OUTPUT(flight.reference_velocity_world), OUTPUT(motor_fraction),
-    OUTPUT(ticks), (uint32_t)sizeof(struct board_output)};
+    OUTPUT(ticks), (uint32_t)sizeof(struct board_output),
+    /* board_channel */
+    CHANNEL(now_us), CHANNEL(inference_us), CHANNEL(tick_us), CHANNEL(length), CHANNEL(data),
+    (uint32_t)sizeof(struct board_channel)};

@@ -16,3 +16,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size) {
     for (size_t i = 0; i < size; i++) byte[i] = source[i];
     return to;
 }
+
+#if defined(__clang__) /* calls them by the names of the processor's run-time convention, too */
+void __aeabi_memclr4(void *to, size_t size);
+void __aeabi_memclr(void *to, size_t size);
+
+void __aeabi_memclr(void *to, size_t size) { memset(to, 0, size); }
+void __aeabi_memclr4(void *to, size_t size) { memset(to, 0, size); }
+#endif
