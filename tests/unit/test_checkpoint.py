@@ -66,6 +66,7 @@ def test_another_run_is_refused_by_name(path: Path, changes: dict[str, object], 
     [
         ({"algorithm": "td3"}, "is of algorithm td3, this is shac"),
         ({"code_version": "0.0.9 abc"}, "is of fledge 0.0.9 abc, this is .*; use that version"),
+        ({"instruction_set": "abacus"}, "is of instruction set abacus, this is .*; go on where it began"),
         ({"config_sha256": "0" * 64}, "another configuration"),
     ],
 )

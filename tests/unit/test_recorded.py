@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,12 +127,16 @@ def test_checkpoints_are_written_now_and_then(tmp_path: Path, monkeypatch: pytes
     found: list[int] = []
 
     def look(entry: Progress) -> None:
+        if entry.iteration == 100:  # as if the machine were switched off here
+            shutil.copytree(tmp_path / "x", tmp_path / "died")
         kept = checkpoint.load(tmp_path / "x" / "checkpoint.npz") if found or entry.iteration > 20 else None
         found.append(0 if kept is None else int(kept.state["iteration"]))
 
     cfg = dataclasses.replace(RUNS["gru"](), iterations=200)
     recorded.train(tmp_path / "x", cfg, look)
     assert found == [0, *range(40, 201, 20)]  # after each chunk, before anyone looks
+    recorded.resume(tmp_path / "died")
+    assert (tmp_path / "died" / "policy.npz").read_bytes() == (tmp_path / "x" / "policy.npz").read_bytes()
 
 
 def test_a_disk_that_fills_up_during_a_run_is_told_and_the_last_checkpoint_stays(
@@ -167,6 +172,17 @@ def test_a_configuration_that_cannot_be_read_is_refused(text: str, sentence: str
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(FledgeError, match=sentence):
         runs.load_config(tmp_path)
+
+
+def test_a_run_that_died_before_its_first_checkpoint_is_not_called_finished(tmp_path: Path) -> None:
+    def die(entry: Progress) -> None:
+        raise MemoryError
+
+    recorded.train(tmp_path / "x", RUNS["gru"]())
+    with pytest.raises(MemoryError):
+        recorded.train(tmp_path / "x", RUNS["gru"](), die)
+    with pytest.raises(FledgeError, match="before its first; begin it anew"):
+        recorded.resume(tmp_path / "x")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

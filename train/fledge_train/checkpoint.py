@@ -1,8 +1,8 @@
 """The whole state of an unfinished run in one file, and whether it may go on.
 
-checkpoint.npz holds a record (format, algorithm, version of the code, hash of the configuration, contract, history),
-the arrays of the trainer's state, and a digest of all of it. It is refused by name when anything differs from the run
-that wants to go on: a run continues to the same bytes or not at all.
+checkpoint.npz holds a record (format, algorithm, version of the code, instruction set, hash of the configuration,
+contract, history), the arrays of the trainer's state, and a digest of all of it. It is refused by name when anything
+differs from the run that wants to go on: a run continues to the same bytes or not at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from fledge_sim import contract as contracts
+from fledge_sim import kernel
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import open_atomically
@@ -48,6 +49,8 @@ class Checkpoint:
     path: Path
     algorithm: str
     code_version: str
+    instruction_set: str
+    """Of the native code: another rounds differently."""
     config_sha256: str
     contract: Contract
     history: tuple[Progress, ...]
@@ -63,6 +66,7 @@ def save(path: Path, trainer: Trainer, history: Sequence[Progress], state: Snaps
         "format": FORMAT,
         "algorithm": trainer.config.algorithm,
         "code_version": trainer.contract.training.code_version,
+        "instruction_set": kernel.instruction_set(),
         "config_sha256": config_sha256(trainer.config),
         "contract": trainer.contract.canonical_json(),
         "history": [dataclasses.asdict(entry) for entry in history],
@@ -95,6 +99,7 @@ def load(path: Path) -> Checkpoint:
         path=path,
         algorithm=record["algorithm"],
         code_version=record["code_version"],
+        instruction_set=record["instruction_set"],
         config_sha256=record["config_sha256"],
         contract=contracts.parse(record["contract"]),
         history=tuple(Progress(**entry) for entry in record["history"]),
@@ -108,6 +113,12 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     for what, theirs, here, cure in (
         ("algorithm", checkpoint.algorithm, trainer.config.algorithm, "give that algorithm"),
         ("fledge", checkpoint.code_version, ours.training.code_version, "use that version, or train anew"),
+        (
+            "instruction set",
+            checkpoint.instruction_set,
+            kernel.instruction_set(),
+            "go on where it began, or train anew",
+        ),
     ):
         if theirs != here:
             raise CheckpointError(f"checkpoint {checkpoint.path} is of {what} {theirs}, this is {here}; {cure}")

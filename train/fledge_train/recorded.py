@@ -34,7 +34,8 @@ def train(folder: Path, config: Config, observe: Observer | None = None) -> Trai
     """
     since = time.perf_counter()
     begun = trainer.start(config)
-    (folder / runs.CHECKPOINT).unlink(missing_ok=True)
+    for stale in (runs.CHECKPOINT, runs.METRICS):
+        (folder / stale).unlink(missing_ok=True)
     runs.save_config(folder, config)
     return _drive(folder, begun, (), observe, since)
 
@@ -50,7 +51,9 @@ def resume(folder: Path, observe: Observer | None = None) -> TrainResult:
     config = runs.load_config(folder)
     path = folder / runs.CHECKPOINT
     if not path.exists():
-        raise FledgeError(f"{folder} has no {runs.CHECKPOINT}: that run is finished; there is nothing to resume")
+        finished = (folder / runs.METRICS).exists()
+        why = "that run is finished" if finished else "that run ended before its first; begin it anew"
+        raise FledgeError(f"{folder} has no {runs.CHECKPOINT} to resume from: {why}")
     kept = checkpoint.load(path)
     begun = trainer.start(config)
     checkpoint.restore(begun, kept)
