@@ -47,7 +47,7 @@ def load(path: Path, contract: Contract | None = None) -> Policy:
         if contract is None:
             raise OnnxImportError(
                 "the model carries no contract; say what its inputs and outputs mean with --contract FILE "
-                "(--draft FILE writes one to begin with)"
+                "(`fledge import MODEL --draft FILE` writes one to begin with)"
             )
         shape, weights = translate(model, contract.observation)
     except OnnxImportError as error:

@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+FILE_WIDTH = 120
+"""Columns that a table may have in a file or a pipe."""
+
 
 class Bar:
     """A progress bar whose right end holds live figures; without a terminal it is silent."""
@@ -48,10 +51,13 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
     """A small table: first column left, the others right."""
     drawn = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
     for index, head in enumerate(heads):
-        drawn.add_column(head, justify="left" if index == 0 else "right")
+        drawn.add_column(head, justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in rows:
         drawn.add_row(*row)
-    Console(highlight=False, markup=False).print(drawn)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = max(console.width, FILE_WIDTH)
+    console.print(drawn)
 
 
 def centimetres(metres: float | None) -> str:

@@ -33,7 +33,7 @@ from fledge_sim.quantization import (
     to_integers,
 )
 from fledge_train import closed_loop, config, shac
-from fledge_train.flights import Step
+from fledge_train.executor import Step
 
 matplotlib.use("svg")
 from matplotlib import pyplot

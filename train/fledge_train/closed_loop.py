@@ -15,7 +15,8 @@ from fledge_sim.policy import Policy
 from fledge_sim.robot import Robot
 
 from fledge_train.evaluate import FLOWN_LATENCY, WARM_UP, figure_eight_target, hover_target
-from fledge_train.flights import DT, Flight, Scenario, Step, fly
+from fledge_train.executor import Network, Step
+from fledge_train.flights import DT, Flight, Scenario, fly
 
 REFERENCE = "float32"
 DURATION = 10.0
@@ -78,7 +79,7 @@ def measure(
     """
     costs = {}
     for task, scenario in scenarios(robot, drones, seed, calls).items():
-        flights = {name: fly(policy, robot, scenario, seed, step) for name, step in networks.items()}
+        flights = {name: fly(Network(policy, step), robot, scenario, seed) for name, step in networks.items()}
         flights[REFERENCE] = fly(policy, robot, scenario, seed)
         kept = {name: int(flight.alive.sum()) for name, flight in flights.items()}
         costs[task] = Costs(_rmse(flights, round(WARM_UP / DT) if task == "figure-eight" else 0), kept)

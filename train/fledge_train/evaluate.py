@@ -1,25 +1,33 @@
-"""Measures a policy in simulation: hover, robustness, figure-eights (flights.py does the flying)."""
+"""Measures a controller in simulation: hover, robustness, figure-eights, recovery (flights.py does the flying)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from fledge_sim import kernel, randomize, sensors, tasks
+from fledge_sim import frames, kernel, randomize, sensors, tasks
+from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from fledge_sim.robot import Robot
-from fledge_sim.rows import Float32
+from fledge_sim.rows import Float32, State
 from numpy.typing import NDArray
 
+from fledge_train.executor import Controller
 from fledge_train.flights import DT, Dynamics, Scenario, fly, native_dynamics
 
 WARM_UP = 2.0
 """[s], over which the figure-eight gathers speed before it is measured."""
 FLOWN_LATENCY = 0.002
 """[s], from sensors to motors on the drone: one inference period."""
+SETTLED = 0.1
+"""[m] from the set-point: a hover that stays within has settled."""
+RECOVERY_TIME = 8.0
+"""[s]"""
+RECOVERY_LIMIT = 10.0
+"""[m], any axis."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,15 @@ class Hover:
     """Mean distance from the set-point over the last second, survivors [m]; None: there were none."""
     action_jerk: float | None
     """Mean distance between consecutive native actions over the last second, survivors."""
+    settling_time: float | None
+    """Median over survivors of the time after which they stay within SETTLED [s]; None: fewer than half of them do."""
 
 
 @dataclass(frozen=True)
 class Tracking:
     """Figure-eight of 1 m half width, one round after the warm-up, with noise and disturbances."""
 
+    episodes: int
     period: float
     """[s]"""
     rmse: float | None
@@ -49,6 +60,21 @@ class Tracking:
     """Largest RMSE of an episode [m]."""
     survival: float
     """Share that stayed within 0.6 m of the reference."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Thrown or tumbling, every second one upside down, as tasks.thrown_initial_state; RECOVERY_TIME to hover again."""
+
+    episodes: int
+    recovered: float
+    """Share that hovers at the set-point at the end, upright and still (tasks.Settled)."""
+    recovered_upside_down: float | None
+    """Likewise of those that began with their belly up; None: there were none."""
+    upright_time: float | None
+    """Median over the recovered of the time after which the tilt stays below 45 degrees [s]; None: there were none."""
+    height_lost: float | None
+    """Median over the recovered of the deepest fall below the start [m]."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +112,11 @@ class Conditions:
     """Of the episodes."""
     dynamics: Dynamics = native_dynamics
     """What moves the body."""
+    gusts: float = 0.0
+    """Standard deviation per axis of a force that comes and goes with flights.GUST_TIME [weights]."""
 
 
-def hover(policy: Policy, robot: Robot, conditions: Conditions, episodes: int = 1000) -> Hover:
+def hover(flown: Policy | Controller, robot: Robot, conditions: Conditions, episodes: int = 1000) -> Hover:
     """Hover from the paper's initial states."""
     scenario = _scenario(
         robot,
@@ -97,7 +125,7 @@ def hover(policy: Policy, robot: Robot, conditions: Conditions, episodes: int = 
         target=hover_target(episodes),
         duration=5.0,
     )
-    flight = fly(policy, robot, scenario, conditions.seed)
+    flight = fly(flown, robot, scenario, conditions.seed)
     last = round(1 / DT)
     change = np.linalg.norm(np.diff(flight.action[-last:], axis=0), axis=2)
     return Hover(
@@ -105,11 +133,12 @@ def hover(policy: Policy, robot: Robot, conditions: Conditions, episodes: int = 
         survival=float(flight.alive.mean()),
         error=_mean(flight.distance[-last:, flight.alive]),
         action_jerk=_mean(change[:, flight.alive]),
+        settling_time=_median(_time_of_last(flight.distance[:, flight.alive] > SETTLED), at_most=5.0 - DT),
     )
 
 
 def track_figure_eight(
-    policy: Policy, robot: Robot, period: float, conditions: Conditions, episodes: int = 48
+    flown: Policy | Controller, robot: Robot, period: float, conditions: Conditions, episodes: int = 48
 ) -> Tracking:
     """Figure-eight of `period` [s] from hover at its centre; the first 2 s gather speed and are not measured."""
     scenario = _scenario(
@@ -119,15 +148,35 @@ def track_figure_eight(
         target=figure_eight_target(period, episodes),
         duration=WARM_UP + period,
     )
-    flight = fly(policy, robot, scenario, conditions.seed)
+    flight = fly(flown, robot, scenario, conditions.seed)
     measured = flight.distance[round(WARM_UP / DT) :, flight.alive]
     square = (measured**2).mean(axis=0)
     return Tracking(
+        episodes=episodes,
         period=period,
         rmse=_root(_mean(square)),
         mean=_mean(measured),
         worst=_root(float(square.max()) if square.size else None),
         survival=float(flight.alive.mean()),
+    )
+
+
+def recover(flown: Policy | Controller, robot: Robot, conditions: Conditions, episodes: int = 200) -> Recovery:
+    """Throws of any attitude, up to 2 m/s and 10 rad/s per axis, rotors anywhere in their range."""
+    start = tasks.sample_initial_states(robot, tasks.thrown_initial_state(), episodes, conditions.seed)
+    scenario = _scenario(robot, conditions, start, hover_target(episodes), RECOVERY_TIME)
+    flight = fly(flown, robot, replace(scenario, limit=RECOVERY_LIMIT), conditions.seed)
+    none = np.zeros((3, 1))
+    recovered = flight.alive & tasks.settled(tasks.Settled(), flight.state[-1], none, none)
+    upside_down = _up(start[None])[0] < 0
+    tilted = _up(flight.state[:, :, recovered]) < np.cos(np.pi / 4)
+    height = flight.state[:, State.POSITION + 2, recovered] - start[State.POSITION + 2, recovered]
+    return Recovery(
+        episodes=episodes,
+        recovered=float(recovered.mean()),
+        recovered_upside_down=_mean(recovered[upside_down].astype(float)),
+        upright_time=_median(_time_of_last(tilted)),
+        height_lost=_median(-np.minimum(height.min(axis=0, initial=0.0), 0.0)),
     )
 
 
@@ -153,6 +202,7 @@ def _scenario(
         delay=conditions.delay,
         calls=conditions.calls,
         dynamics=conditions.dynamics,
+        gust_force=conditions.gusts * robot.mass * robot.gravity,
     )
 
 
@@ -176,18 +226,40 @@ def _mean(values: NDArray[np.floating]) -> float | None:
     return float(values.mean()) if values.size else None
 
 
+def _median(values: NDArray[np.floating], at_most: float = np.inf) -> float | None:
+    """None without values, and if the median is above what can be told."""
+    return float(np.median(values)) if values.size and np.median(values) <= at_most else None
+
+
+def _time_of_last(outside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """When each episode was outside for the last time, (n,) [s], of (steps, n); 0: never."""
+    steps = len(outside)
+    return np.where(outside.any(axis=0), steps - outside[::-1].argmax(axis=0), 0) * DT
+
+
+def _up(state: Float32) -> NDArray[np.floating]:
+    """Cosine of the tilt, (steps, n), of states (steps, 17, n)."""
+    q = np.moveaxis(state[:, State.QUATERNION : State.QUATERNION + 4], 1, -1)
+    return np.asarray(frames.rotation_matrix(q)[..., 2, 2])
+
+
 def _root(square: float | None) -> float | None:
     return None if square is None else square**0.5
 
 
-def evaluate(policy: Policy, robot: Robot, episodes: int = 1000, seed: int = 1) -> Evaluation:
-    """Every figure of a policy; a few seconds. Raises FledgeError when policy and robot do not belong together."""
-    contract = policy.contract
+def require_robot(contract: Contract, robot: Robot) -> None:
+    """Raise FledgeError when policy and robot do not belong together."""
     if contract.robot_sha256 != robot.sha256:
         raise FledgeError(
             f"the policy was trained for robot '{contract.robot}' with other parameters than '{robot.name}' has; "
             "train again or give its robot"
         )
+
+
+def evaluate(policy: Policy, robot: Robot, episodes: int = 1000, seed: int = 1) -> Evaluation:
+    """Every figure of a policy; a few seconds. Raises FledgeError when policy and robot do not belong together."""
+    contract = policy.contract
+    require_robot(contract, robot)
     start = time.perf_counter()
     few = max(1, episodes // 2)
     as_flown = Conditions(delay=FLOWN_LATENCY, calls=contract.inference_rate // contract.native_rate, seed=seed + 4)

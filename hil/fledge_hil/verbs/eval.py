@@ -1,93 +1,141 @@
-"""Measure a policy in simulation: survival, hover error, figure-eights, robustness to parameters and delay.
+"""Measure a policy in simulation: survival, hover error, figure-eights, recovery, robustness.
 
 The evaluation shares no text with the trainer's native code: numpy network, kernel physics, its own noise and delay.
-Fixed seeds: the same policy gives the same figures.
+Fixed seeds: the same policy gives the same figures. Also for ONNX models, in MuJoCo and PyBullet, and beside classical
+controllers, which see the same noise and act through the same motors.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
-from fledge_sim import policy as policy_file
 from fledge_sim import robot as robots
+from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 from fledge_sim.policy import Policy
-from fledge_train import evaluate
+from fledge_sim.robot import Robot
+from fledge_train import evaluate, suite
+from fledge_train.baselines import gains
 
-from fledge_hil import screen
+from fledge_hil import evaluation, evaluation_tables, screen
+from fledge_hil.evaluation import Candidate, Engine, Measured
+
+KINDS: tuple[gains.Kind, ...] = ("pid", "geometric")
 
 
 @dataclass(frozen=True)
 class Options:
     """See the module's docstring."""
 
-    policy: Annotated[Path, tyro.conf.Positional]
-    """Policy file, as written by `fledge train` (runs/NAME/policy.npz)."""
+    policy: Annotated[Path | None, tyro.conf.Positional] = None
+    """Policy file as written by `fledge train` (runs/NAME/policy.npz), or an ONNX model."""
+    contract: Path | None = None
+    """For an ONNX model from elsewhere: what its numbers mean (`fledge import MODEL --draft FILE` writes one)."""
     robot: str | None = None
-    """Robot name or .toml file; default: the one the policy was trained for."""
+    """Robot name or .toml file; default: the one the policy was trained for, or crazyflie."""
+    baseline: gains.Kind | None = None
+    """Measure a classical controller instead of a policy: a PID cascade, or a geometric one with feed-forward."""
+    baselines: bool = False
+    """Put both classical controllers beside the policy."""
+    thorough: bool = False
+    """Every case, with a hundred figure-eights each (half a minute) instead of the ten cases that `train` reports."""
+    engine: Literal["native", "mujoco", "pybullet", "all"] = "native"
+    """Fly a selection of cases in another engine too, side by side with ours."""
+    engine_episodes: int = 16
+    """Episodes of each case with another engine: they step one world after the other."""
     episodes: int = 1000
-    """Hover episodes of 5 s."""
+    """Hover episodes of 5 s; the other cases have fewer, in proportion."""
     seed: int = 1
-    """Of initial states, noise and disturbances."""
+    """Of initial states, parameters, noise and disturbances."""
     json: Path | None = None
-    """Also write the figures to this file."""
+    """Also write the figures, conditions and versions to this file."""
 
 
 def run(options: Options) -> int:
     """Measure and print."""
-    if options.episodes < 1:
-        raise policy_file.PolicyFileError(f"--episodes {options.episodes} must be at least 1")
-    policy = policy_file.load(options.policy)
-    figures = measure(policy, options.robot, options.episodes, options.seed)
-    show(figures)
+    if min(options.episodes, options.engine_episodes) < 1:
+        raise FledgeError("--episodes and --engine-episodes must be at least 1")
+    candidates, robot = _candidates(options)
+    contract = candidates[0].controller.contract
+    if options.engine == "native":
+        choose = suite.thorough if options.thorough else suite.quick
+        cases = choose(contract, options.episodes, options.seed)
+        measured = evaluation.measure(candidates, robot, cases, "native")
+        _show(robot, cases, measured)
+    else:
+        cases = suite.elsewhere(options.engine_episodes, options.seed)
+        measured = _elsewhere(options, candidates, robot, cases)
     if options.json:
-        write_atomically(options.json, json.dumps(dataclasses.asdict(figures), indent=2) + "\n")
+        tree = evaluation.tree(robot, cases, measured)
+        write_atomically(options.json, json.dumps(tree, indent=2, allow_nan=False) + "\n")
         screen.say(f"figures: {options.json}")
     return 0
 
 
+def _candidates(options: Options) -> tuple[list[Candidate], Robot]:
+    """What flies, and on which robot."""
+    if (options.policy is None) == (options.baseline is None):
+        raise FledgeError("give either a policy file or --baseline pid or --baseline geometric")
+    if options.policy is None:
+        robot = robots.load(options.robot or "crazyflie")
+        chosen = [kind for kind in KINDS if options.baselines or kind == options.baseline]
+        return [Candidate(kind, gains.controller(kind, robot)) for kind in chosen], robot
+    policy = evaluation.load_policy(options.policy, options.contract)
+    robot = robots.load(options.robot or policy.contract.robot)
+    evaluate.require_robot(policy.contract, robot)
+    baselines = [Candidate(kind, gains.controller(kind, robot)) for kind in KINDS if options.baselines]
+    return [evaluation.of_policy(policy, _name(options.policy)), *baselines], robot
+
+
+def _name(path: Path) -> str:
+    """A run's folder says more than policy.npz."""
+    return path.parent.name if path.name == "policy.npz" and path.parent.name else path.name
+
+
+def _show(robot: Robot, cases: tuple[suite.Case, ...], measured: list[Measured]) -> None:
+    if len(measured) == 1:
+        evaluation_tables.one(robot.name, cases, measured[0].figures)
+    else:
+        evaluation_tables.beside(cases, measured)
+    screen.say(f"  {cases[0].conditions.seed} is the first seed; {sum(each.seconds for each in measured):.1f} s")
+
+
+def _elsewhere(
+    options: Options, candidates: list[Candidate], robot: Robot, cases: tuple[suite.Case, ...]
+) -> list[Measured]:
+    """Ours first, then the others, one table per candidate."""
+    others: tuple[Engine, ...] = ("mujoco", "pybullet")
+    chosen: list[Engine] = ["native", *(name for name in others if options.engine in (name, "all"))]
+    for engine in chosen:
+        evaluation.require(engine)
+    measured = [each for engine in chosen for each in evaluation.measure(candidates, robot, cases, engine)]
+    for candidate in candidates:
+        evaluation_tables.engines(cases, [each for each in measured if each.candidate is candidate])
+    return measured
+
+
 def measure(policy: Policy, robot: str | None = None, episodes: int = 1000, seed: int = 1) -> evaluate.Evaluation:
-    """Every figure; a few seconds."""
+    """The figures that `train` and `fly` keep with a run; a few seconds."""
     return evaluate.evaluate(policy, robots.load(robot or policy.contract.robot), episodes, seed)
 
 
 def show(figures: evaluate.Evaluation) -> None:
     """Two tables."""
-    hovers = [
-        ("nominal", figures.hover),
-        ("parameters +-20 %", figures.hover_randomized),
-        ("10 ms extra delay", figures.hover_delay_10_ms),
-        ("20 ms extra delay", figures.hover_delay_20_ms),
-        ("as flown, 500 Hz", figures.hover_as_flown),
-    ]
-    screen.table(
-        f"hover of {figures.robot}: 5 s from thrown starts, noise and disturbances on",
-        ("case", "episodes", "survival", "error, last second", "action jerk"),
-        (
-            (name, str(h.episodes), screen.percent(h.survival), screen.centimetres(h.error), _number(h.action_jerk))
-            for name, h in hovers
-        ),
+    flown = "as flown, 500 Hz"
+    evaluation_tables.hovers(
+        [
+            ("nominal", figures.hover),
+            ("parameters +-20 %", figures.hover_randomized),
+            ("10 ms extra delay", figures.hover_delay_10_ms),
+            ("20 ms extra delay", figures.hover_delay_20_ms),
+            (flown, figures.hover_as_flown),
+        ],
+        figures.robot,
     )
     eights = [*figures.figure_eight, figures.figure_eight_randomized, figures.figure_eight_as_flown]
-    labels = ["", "", "", ", parameters +-20 %", ", as flown, 500 Hz"]
-    screen.table(
-        "figure-eight of 2 m x 1 m, noise and disturbances on",
-        ("period", "survival", "RMSE", "mean error", "worst RMSE"),
-        (
-            (
-                f"{t.period:g} s{label}",
-                screen.percent(t.survival),
-                *(screen.centimetres(value) for value in (t.rmse, t.mean, t.worst)),
-            )
-            for t, label in zip(eights, labels, strict=True)
-        ),
-    )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    labels = ["", "", "", ", parameters +-20 %", f", {flown}"]
+    evaluation_tables.eights([(f"{t.period:g} s{label}", t) for t, label in zip(eights, labels, strict=True)])
