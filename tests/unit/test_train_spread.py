@@ -3,7 +3,9 @@
 import pytest
 from fledge_hil.verbs import train
 from fledge_sim import randomize
+from fledge_sim import robot as robots
 from fledge_sim.randomize import Randomization
+from fledge_sim.rows import Parameter
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,14 @@ def test_an_unknown_spread_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         train.parse(["--spread", "wild"], "fledge train")
     assert "around" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("robot", ["x500_sim", "arpl"])
+@pytest.mark.parametrize(("spread", "width"), [("10", 0.1), ("20", 0.2), ("none", 0.0)])
+def test_the_spread_lies_around_the_robot_that_is_named(robot: str, spread: str, width: float) -> None:
+    options = train.parse(["--robot", robot, "--spread", spread], "fledge train")
+    nominal = robots.load(options.config.robot)
+    assert nominal.name == robot
+    mass = 1 / randomize.sample_parameters(nominal, options.config.randomization, 500, 0)[Parameter.MASS_INVERSE]
+    assert mass.min() == pytest.approx((1 - width) * nominal.mass, rel=0.01)  # 500 draws come within a hundredth
+    assert mass.max() == pytest.approx((1 + width) * nominal.mass, rel=0.01)

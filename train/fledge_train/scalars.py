@@ -32,7 +32,7 @@ class Scalars:
     """The scalars of one run; a context manager. What was there before is replaced, so a resumed run has no echo."""
 
     def __init__(self, folder: Path, config: Config, before: Sequence[Progress] = ()) -> None:
-        self._path, self._config = folder / FILE, config
+        self._path, self._schedules = folder / FILE, schedules(config)
         self._flushed = time.perf_counter()
         with refusals_told(self._path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,8 @@ class Scalars:
 
     def write(self, entry: Progress) -> None:
         """One moment of the run."""
-        figures = figures_of(entry) | schedules(self._config, entry.iteration / entry.iterations)
+        share = entry.iteration / entry.iterations
+        figures = figures_of(entry) | {tag: schedule.at(share) for tag, schedule in self._schedules.items()}
         now = time.perf_counter()
         with refusals_told(self._path):
             self._stream.write(record(event(time.time(), step=entry.iteration, figures=figures)))
@@ -68,15 +69,15 @@ def figures_of(entry: Progress) -> dict[str, float]:
     return {f"train/{name}": value for name, value in {**named, **entry.scalars, "seconds": entry.seconds}.items()}
 
 
-def schedules(config: Any, progress: float, prefix: str = "schedule") -> dict[str, float]:
-    """Every Schedule of a configuration, at `progress` in 0..1; by the path of its field."""
-    found: dict[str, float] = {}
+def schedules(config: Any, prefix: str = "schedule") -> dict[str, Schedule]:
+    """Every Schedule of a configuration, by the path of its field."""
+    found: dict[str, Schedule] = {}
     for entry in dataclasses.fields(config):
         value, path = getattr(config, entry.name), f"{prefix}/{entry.name}"
         if isinstance(value, Schedule):
-            found[path] = value.at(progress)
+            found[path] = value
         elif dataclasses.is_dataclass(value):
-            found |= schedules(value, progress, path)
+            found |= schedules(value, path)
     return found
 
 
