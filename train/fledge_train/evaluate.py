@@ -122,7 +122,7 @@ def hover(flown: Policy | Controller, robot: Robot, conditions: Conditions, epis
         robot,
         conditions,
         state=tasks.sample_initial_states(robot, tasks.paper_initial_state(), episodes, conditions.seed),
-        target=hover_target(episodes),
+        target=hover_target(1),
         duration=5.0,
     )
     flight = fly(flown, robot, scenario, conditions.seed)
@@ -145,7 +145,7 @@ def track_figure_eight(
         robot,
         conditions,
         state=kernel.hover_state(robot, episodes),
-        target=figure_eight_target(period, episodes),
+        target=figure_eight_target(period, 1),
         duration=WARM_UP + period,
     )
     flight = fly(flown, robot, scenario, conditions.seed)
@@ -164,7 +164,7 @@ def track_figure_eight(
 def recover(flown: Policy | Controller, robot: Robot, conditions: Conditions, episodes: int = 200) -> Recovery:
     """Throws of any attitude, up to 2 m/s and 10 rad/s per axis, rotors anywhere in their range."""
     start = tasks.sample_initial_states(robot, tasks.thrown_initial_state(), episodes, conditions.seed)
-    scenario = _scenario(robot, conditions, start, hover_target(episodes), RECOVERY_TIME)
+    scenario = _scenario(robot, conditions, start, hover_target(1), RECOVERY_TIME)
     flight = fly(flown, robot, replace(scenario, limit=RECOVERY_LIMIT), conditions.seed)
     none = np.zeros((3, 1))
     recovered = flight.alive & tasks.settled(tasks.Settled(), flight.state[-1], none, none)
