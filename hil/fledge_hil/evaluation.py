@@ -39,7 +39,7 @@ class Candidate:
     """Of its column."""
     controller: Controller
     policy: Policy | None = None
-    """None: a baseline."""
+    """None: a baseline, or a model that cannot become a policy."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,33 @@ class Measured:
     """Wall-clock."""
 
 
-def load_policy(path: Path, contract: Path | None) -> Policy:
+def load(path: Path, contract: Path | None) -> Candidate:
     """A policy file, or an ONNX model: one that fledge exported, or any other under a contract."""
+    name = path.parent.name if path.name == "policy.npz" and path.parent.name else path.name
     if path.suffix == ".onnx":
-        from fledge_export import onnx_import
-
-        return onnx_import.load(path, onnx_import.read_contract(contract) if contract else None)
+        return _of_model(path, contract, name)
     if contract is not None:
         raise FledgeError(f"{path} brings its own contract; --contract is for ONNX models, leave it out")
-    return policy_file.load(path)
+    return of_policy(policy_file.load(path), name)
+
+
+def _of_model(path: Path, contract: Path | None, name: str) -> Candidate:
+    """As the policy that it becomes; a graph that cannot become one is run as it is."""
+    from fledge_export import onnx_import
+    from fledge_export.onnx_errors import OnnxImportError
+
+    from fledge_hil import onnx_controller
+
+    given = onnx_import.read_contract(contract) if contract else None
+    model = onnx_import.read_model(path)
+    if given is not None and not any(entry.key == "contract" for entry in model.metadata_props):
+        try:
+            onnx_import.translate(model, given.observation)
+        except OnnxImportError as reason:
+            controller = onnx_controller.load(path, given)
+            screen.say(f"{path}: {reason}; onnxruntime runs it as it is, it cannot be exported")
+            return Candidate(name, controller)
+    return of_policy(onnx_import.load(path, given), name)
 
 
 def of_policy(policy: Policy, name: str) -> Candidate:
@@ -134,7 +152,8 @@ def _contract(candidate: Candidate) -> dict[str, Any]:
     }
     common = {"algorithm": contract.training.algorithm, "observation": observation}
     if candidate.policy is None:
-        return {**common, "gains": vars(getattr(candidate.controller, "gains", None))}
+        gains = getattr(candidate.controller, "gains", None)
+        return {**common, "gains": vars(gains)} if gains else common
     network = contract.network
     return {
         **common,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fledge_hil import cli
+from fledge_hil import cli, evaluation
 from fledge_sim import policy as policies
 from fledge_sim import robot
 from fledge_sim.contract import TrainingRecord
@@ -20,9 +20,9 @@ from fledge_train import config, evaluate, networks, suite
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns of its own traces
 
 
-def policy_for(name: str, actor: str = "gru") -> Policy:
+def policy_for(name: str) -> Policy:
     """Untrained: it falls, which is enough to be measured."""
-    cfg = config.robust(name, "gru" if actor == "gru" else "mlp")
+    cfg = config.robust(name)
     contract = networks.contract_of(robot.load(name), cfg.actor, cfg.sensors, TrainingRecord("none", 0, "test"))
     return policies.assemble(contract, networks.initial_weights(contract, cfg.actor.output_gain, 0))
 
@@ -137,6 +137,29 @@ def test_a_model_from_elsewhere_is_measured_under_a_contract(tmp_path: Path) -> 
     assert tree["flown"][0]["contract"]["network"] == "mlp 8"
 
 
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_graph_that_cannot_become_a_policy_is_run_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], batched: bool
+) -> None:
+    """Layer normalisation, then actions whose bias is hover: level at rest it hovers, as the plain part of it does."""
+    torch = pytest.importorskip("torch")
+    contract = policy_for("crazyflie").contract
+    actor = torch.nn.Sequential(torch.nn.Linear(18, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 4), torch.nn.Tanh())
+    actor[2].weight.data *= 0.0
+    actor[2].bias.data[:] = float(np.arctanh(contract.action.hover))
+    names = {"input_names": ["obs"], "dynamic_axes": {"obs": {0: "n"}}} if batched else {}
+    torch.onnx.export(actor, (torch.zeros(1, 18),), str(tmp_path / "m.onnx"), dynamo=False, **names)
+    (tmp_path / "c.json").write_text(contract.canonical_json())
+    tree = evaluated(tmp_path / "m.onnx", "--contract", tmp_path / "c.json", "--episodes", 3, tmp_path=tmp_path)
+    said = capsys.readouterr().out
+    assert "cannot become part of a policy" in said
+    assert "onnxruntime runs it as it is" in said
+    assert "sha256" not in tree["flown"][0]["contract"]
+    controller = evaluation.load(tmp_path / "m.onnx", tmp_path / "c.json").controller
+    seen = np.random.default_rng(0).normal(0, 1, (3, 18)).astype(np.float32)
+    assert np.allclose(controller.begin(3, 1).native(seen), contract.action.hover, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -183,7 +206,7 @@ def test_baselines_stand_beside_a_policy(saved: Path, tmp_path: Path, capsys: py
 
 def test_a_quantised_policy_flies_in_its_own_integers(saved: Path, tmp_path: Path) -> None:
     from fledge_export.specification import stepper
-    from fledge_hil import evaluation, formats
+    from fledge_hil import formats
 
     policy = formats.convert(policies.load(saved), "int8")
     controller = evaluation.of_policy(policy, "int8").controller

@@ -59,7 +59,7 @@ class Network:
 
     def begin(self, episodes: int, calls: int) -> Execution:
         """With memory of zeros and a history of hover; `calls` makes no difference."""
-        return NetworkExecution(self.policy, episodes, self.step)
+        return NetworkExecution(self.contract, self.step or partial(forward, self.policy), episodes)
 
 
 class NetworkExecution:
@@ -68,9 +68,8 @@ class NetworkExecution:
     Past actions shift on native calls; the newest is the mean over the calls since.
     """
 
-    def __init__(self, policy: Policy, n: int, step: Step | None = None) -> None:
-        contract = policy.contract
-        self._step = step or partial(forward, policy)
+    def __init__(self, contract: Contract, step: Step, n: int) -> None:
+        self._step = step
         self._memory = np.zeros((n, contract.recurrent_size), np.float32)
         self._actions = 0
         self.history = np.full((n, 4 * contract.history_length), contract.action.hover, np.float32)

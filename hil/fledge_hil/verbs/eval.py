@@ -84,16 +84,12 @@ def _candidates(options: Options) -> tuple[list[Candidate], Robot]:
         robot = robots.load(options.robot or "crazyflie")
         chosen = [kind for kind in KINDS if options.baselines or kind == options.baseline]
         return [Candidate(kind, gains.controller(kind, robot)) for kind in chosen], robot
-    policy = evaluation.load_policy(options.policy, options.contract)
-    robot = robots.load(options.robot or policy.contract.robot)
-    evaluate.require_robot(policy.contract, robot)
+    candidate = evaluation.load(options.policy, options.contract)
+    contract = candidate.controller.contract
+    robot = robots.load(options.robot or contract.robot)
+    evaluate.require_robot(contract, robot)
     baselines = [Candidate(kind, gains.controller(kind, robot)) for kind in KINDS if options.baselines]
-    return [evaluation.of_policy(policy, _name(options.policy)), *baselines], robot
-
-
-def _name(path: Path) -> str:
-    """A run's folder says more than policy.npz."""
-    return path.parent.name if path.name == "policy.npz" and path.parent.name else path.name
+    return [candidate, *baselines], robot
 
 
 def _show(robot: Robot, cases: tuple[suite.Case, ...], measured: list[Measured]) -> None:
