@@ -17,7 +17,8 @@ enum flight_setpoint_mode {
     FLIGHT_SETPOINT_NONE = 0,     /* no set-point: stock controller */
     FLIGHT_SETPOINT_POSITION = 1, /* position (and velocity) in world */
     FLIGHT_SETPOINT_VELOCITY = 2, /* velocity in world; the position target moves with it */
-    FLIGHT_SETPOINT_ATTITUDE = 3  /* manual or level-out: stock controller */
+    FLIGHT_SETPOINT_ATTITUDE = 3, /* manual or level-out: stock controller */
+    FLIGHT_SETPOINT_RATE = 4      /* manual, turn rates instead of angles: stock controller */
 };
 
 enum flight_reference { FLIGHT_REFERENCE_COMMANDER = 0, FLIGHT_REFERENCE_FIGURE_EIGHT = 1 };

@@ -23,6 +23,7 @@ from fledge_hil.board_messages import (
     Guard,
     Reference,
     SetpointMode,
+    StockGains,
     check_layout,
     layout,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "HostBoard",
     "Reference",
     "SetpointMode",
+    "StockGains",
     "build_board",
 ]
 
@@ -51,6 +53,9 @@ class Board(Protocol):
 
     def tick(self, board_input: BoardInput) -> BoardOutput:
         """One millisecond."""
+
+    def tune(self, gains: StockGains) -> None:
+        """Gains of the stock controller from now on, until power-on."""
 
     def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
         """So many milliseconds in which the board flies its own plant: simulation in hardware.
@@ -87,6 +92,7 @@ class HostBoard:
         self._step = self._prototype("board_step", 3)
         self._start = self._prototype("board_start", 1)
         self._simulate = self._prototype("board_simulate", 4, ctypes.c_uint32)
+        self._tune = self._prototype("board_tune", 2)
         self._set_mode = self._prototype("in_loop_set_mode", 4, ctypes.c_uint32)
         self._receive = self._prototype("in_loop_receive", 2)
         self._step_in_loop = self._prototype("in_loop_step", 6)
@@ -116,6 +122,10 @@ class HostBoard:
         output = BoardOutput()
         self._step(ctypes.byref(self._state), ctypes.byref(board_input), ctypes.byref(output))
         return output
+
+    def tune(self, gains: StockGains) -> None:
+        """See Board."""
+        self._tune(ctypes.byref(self._state), ctypes.byref(gains))
 
     def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
         """See Board."""

@@ -13,7 +13,7 @@ from fledge_export.image import ImageError
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import STATES
 
-from fledge_hil.board_messages import BoardChannel, BoardInput, BoardOutput, check_layout, layout
+from fledge_hil.board_messages import BoardChannel, BoardInput, BoardOutput, StockGains, check_layout, layout
 from fledge_hil.mcu import Mcu, McuFault
 
 OUTPUT_SIZE = ctypes.sizeof(BoardOutput)
@@ -50,6 +50,14 @@ class EmulatedBoard:
             self._mcu.write_at(self._input, bytes(board_input))
             self._mcu.run(self._tick)
             return BoardOutput.from_buffer_copy(self._mcu.read_at(self._output, OUTPUT_SIZE))
+        except (ImageError, McuFault) as error:
+            raise EmulatedBoardError(str(error)) from error
+
+    def tune(self, gains: StockGains) -> None:
+        """See Board."""
+        try:
+            self._mcu.write("board_gains", bytes(gains))
+            self._mcu.call("board_take_gains")
         except (ImageError, McuFault) as error:
             raise EmulatedBoardError(str(error)) from error
 

@@ -28,6 +28,7 @@ class SetpointMode(IntEnum):
     POSITION = 1
     VELOCITY = 2
     ATTITUDE = 3
+    RATE = 4
 
 
 class Reference(IntEnum):
@@ -120,13 +121,13 @@ class BoardInput(ctypes.Structure):
 
     flight: FlightInput
     setpoint_attitude_deg: FloatArray
-    """[deg], roll about x, pitch about y, right-handed: positive pitch is nose down."""
+    """[deg], roll about x, pitch about y, right-handed: positive pitch is nose down; in rate mode [deg/s]."""
     setpoint_yaw_rate_deg_s: float
-    """[deg/s], in velocity and attitude mode."""
+    """[deg/s], in velocity, attitude and rate mode."""
     setpoint_yaw_deg: float
     """[deg], world, in position mode."""
     setpoint_thrust_fraction: float
-    """[1], share of the largest total thrust, in attitude mode; 0: motors off."""
+    """[1], share of the largest total thrust, in attitude and rate mode; 0: motors off."""
     motors_allowed: int
     """0: nothing reaches the motors."""
     _fields_ = (
@@ -136,6 +137,25 @@ class BoardInput(ctypes.Structure):
         ("setpoint_yaw_deg", _f32),
         ("setpoint_thrust_fraction", _f32),
         ("motors_allowed", _u32),
+    )
+
+
+class StockGains(ctypes.Structure):
+    """struct stock_gains: what a client may tune of the stock controller; x, y, z or roll, pitch, yaw."""
+
+    position: FloatArray
+    """[1/s]"""
+    attitude: FloatArray
+    """[1/s]"""
+    attitude_integral: FloatArray
+    """[1/s^2]"""
+    attitude_derivative: FloatArray
+    """[1]"""
+    _fields_ = (
+        ("position", _f32 * 3),
+        ("attitude", _f32 * 3),
+        ("attitude_integral", _f32 * 3),
+        ("attitude_derivative", _f32 * 3),
     )
 
 

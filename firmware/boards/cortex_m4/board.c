@@ -16,6 +16,8 @@ void board_simulate(struct board *board, struct plant *plant, struct board_input
     }
 }
 
+void board_tune(struct board *board, const struct stock_gains *gains) { stock_tune(&board->stock, gains); }
+
 uint32_t board_size(void) { return sizeof(struct board); }
 
 void board_step(struct board *board, const struct board_input *input, struct board_output *output) {

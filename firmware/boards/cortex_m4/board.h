@@ -32,6 +32,9 @@ void board_start(struct board *board);
 /* One tick of 1 ms. */
 void board_step(struct board *board, const struct board_input *input, struct board_output *output);
 
+/* Gains of the stock controller from now on. */
+void board_tune(struct board *board, const struct stock_gains *gains);
+
 /* Simulation in hardware: `ticks` milliseconds of board and plant together, with the set-point and parameters of
  * `input`, whose clock and state are advanced. */
 void board_simulate(struct board *board, struct plant *plant, struct board_input *input, struct board_output *output,

@@ -1,5 +1,6 @@
 /* main.c: the image of the emulated board. Structs in memory are its only link to the world: whoever runs it writes
- * board_input, calls board_tick, reads board_output; with hardware in the loop, board_channel holds one packet. */
+ * board_input, calls board_tick, reads board_output; with hardware in the loop, board_channel holds one packet.
+ * board_gains is taken over by board_take_gains. */
 #include "board.h"
 #include "in_loop.h"
 #include "layout.h"
@@ -10,6 +11,7 @@ struct board board_state;
 struct plant board_plant;
 struct injection board_injection;
 struct board_channel board_channel;
+struct stock_gains board_gains;
 
 void board_init(void);
 void board_tick(void);
@@ -17,6 +19,7 @@ void board_simulate_ticks(uint32_t ticks);
 void board_choose_mode(uint32_t mode);
 void board_take_packet(void);
 void board_tick_in_loop(void);
+void board_take_gains(void);
 void ready(void);
 int main(void);
 
@@ -42,8 +45,10 @@ __attribute__((noinline, used)) void board_tick_in_loop(void) {
     in_loop_step(&board_state, &board_injection, &board_plant, &board_input, &board_output, &board_channel);
 }
 
+__attribute__((noinline, used)) void board_take_gains(void) { stock_tune(&board_state.stock, &board_gains); }
+
 /* Kept in the image although nothing in it calls them. */
-static void (*const entries[])(void) = {board_take_packet, board_tick_in_loop};
+static void (*const entries[])(void) = {board_take_packet, board_tick_in_loop, board_take_gains};
 
 /* Reached once start-up and self-test are over. */
 __attribute__((noinline, used)) void ready(void) {

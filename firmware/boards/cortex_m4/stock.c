@@ -27,12 +27,21 @@
 #define TRIM_LEARNING 2.0f           /* [1/s], how fast the trim follows the policy's thrust */
 #define DESCENT_SPEED 0.3f           /* [m/s], down and no other way while only the velocity is known */
 #define BLIND_WEIGHT 0.95f           /* [1], thrust over weight while not even that is: sinks slowly */
+#define ERROR_SUM_MAX 0.3f           /* [s]: the integral never asks for more than that times its gain */
 #define RADIANS_PER_DEGREE 0.017453292519943295f
 
+static const struct stock_gains default_gains = {
+    .position = {POSITION_BANDWIDTH, POSITION_BANDWIDTH, POSITION_BANDWIDTH},
+    .attitude = {ATTITUDE_BANDWIDTH, ATTITUDE_BANDWIDTH, YAW_BANDWIDTH},
+};
+
 void stock_init(struct stock *stock) {
-    for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = 0.0f;
+    stock->gains = default_gains;
+    for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = stock->attitude_error_sum[i] = 0.0f;
     for (int i = 0; i < 4; i++) stock->thrust[i] = 0.0f;
 }
+
+void stock_tune(struct stock *stock, const struct stock_gains *gains) { stock->gains = *gains; }
 
 /* T' = (T_sent - T)/tau */
 void stock_follow_motors(struct stock *stock, const float motor_fraction[4]) {
@@ -43,11 +52,14 @@ void stock_follow_motors(struct stock *stock, const float motor_fraction[4]) {
     }
 }
 
-/* What to do with the thrust: a vector in world [m/s^2] for position and velocity, or a tilt and an amount. */
+/* What to do with the thrust: a vector in world [m/s^2] for position and velocity, or a tilt and an amount; or turn
+ * rates and an amount. */
 struct demand {
     float thrust_direction_world[3]; /* unit */
     float collective;                /* [N] */
-    float yaw_rate;                  /* [rad/s] */
+    float rate[3];                   /* [rad/s], about body axes; roll and pitch only if `by_rate` */
+    float yaw_error;                 /* [1], sine; 0 where a yaw rate is asked for */
+    uint32_t by_rate;                /* 1: the turn rates count, the direction does not */
 };
 
 /* A place to go to (or none: zero) and a velocity -> acceleration beyond gravity, integrals held where the demand
@@ -57,7 +69,7 @@ static void accelerate(struct stock *stock, const float velocity_world[3], const
     const float low[3] = {-ACCELERATION_HORIZONTAL, -ACCELERATION_HORIZONTAL, -ACCELERATION_DOWN};
     const float high[3] = {ACCELERATION_HORIZONTAL, ACCELERATION_HORIZONTAL, ACCELERATION_UP};
     for (int i = 0; i < 3; i++) {
-        const float approach = clip(POSITION_BANDWIDTH * away_world[i], -SPEED_MAX, SPEED_MAX);
+        const float approach = clip(stock->gains.position[i] * away_world[i], -SPEED_MAX, SPEED_MAX);
         const float error = approach + wanted_velocity_world[i] - velocity_world[i];
         float *trim = &stock->acceleration_trim_world[i];
         const float wanted = VELOCITY_BANDWIDTH * error + *trim;
@@ -110,10 +122,13 @@ static void choose_demand(struct stock *stock, const struct board_input *input, 
     static const float level_deg[2] = {0.0f, 0.0f};
     const struct heading heading = rotation_heading(rotation);
     const uint32_t mode = input->flight.setpoint_mode;
-    demand->yaw_rate = mode == FLIGHT_SETPOINT_POSITION ? YAW_BANDWIDTH * yaw_error(heading, input->setpoint_yaw_deg)
-                                                        : input->setpoint_yaw_rate_deg_s * RADIANS_PER_DEGREE;
-    if (mode == FLIGHT_SETPOINT_ATTITUDE) {
-        demand_from_attitude(input->setpoint_attitude_deg, heading, demand);
+    const uint32_t by_yaw = mode == FLIGHT_SETPOINT_POSITION;
+    demand->by_rate = mode == FLIGHT_SETPOINT_RATE;
+    demand->yaw_error = by_yaw ? yaw_error(heading, input->setpoint_yaw_deg) : 0.0f;
+    demand->rate[2] = by_yaw ? 0.0f : input->setpoint_yaw_rate_deg_s * RADIANS_PER_DEGREE;
+    if (mode == FLIGHT_SETPOINT_ATTITUDE || demand->by_rate) {
+        for (int i = 0; i < 2; i++) demand->rate[i] = input->setpoint_attitude_deg[i] * RADIANS_PER_DEGREE;
+        demand_from_attitude(demand->by_rate ? level_deg : input->setpoint_attitude_deg, heading, demand);
         demand->collective = 4.0f * ROBOT_THRUST_MAX * clip(input->setpoint_thrust_fraction, 0.0f, 1.0f);
     } else if (failsafe != FLIGHT_FAILSAFE_LEVEL) {
         float acceleration_world[3];
@@ -141,19 +156,32 @@ static void tilt_error(const float direction_world[3], const float rotation[9], 
     error_body[1] = y * scale;
 }
 
+/* Turn rate about axis i that an error of the attitude asks for: proportional, integral, derivative; or the
+ * set-point's. */
+static float choose_rate(struct stock *stock, const struct demand *demand, int i, float error, float turning) {
+    const struct stock_gains *gains = &stock->gains;
+    float *sum = &stock->attitude_error_sum[i];
+    if (demand->by_rate) return demand->rate[i];
+    *sum = clip(*sum + TICK * error, -ERROR_SUM_MAX, ERROR_SUM_MAX);
+    const float direct = i == 2 ? demand->rate[2] : 0.0f;
+    return direct + gains->attitude[i] * error + gains->attitude_integral[i] * *sum -
+           gains->attitude_derivative[i] * turning;
+}
+
 /* Attitude -> rate -> angular acceleration, with the rotors' lag made shorter by what their model says they give now:
  * tau T' + T = u and u = a + L (a - T) give tau/(1 + L) T' + T = a. */
-static void control_attitude(const struct stock *stock, const struct demand *demand, const float rotation[9],
+static void control_attitude(struct stock *stock, const struct demand *demand, const float rotation[9],
                              const float gyro_deg_s[3], float angular_acceleration_body[3]) {
-    float tilt[2], given[3];
-    tilt_error(demand->thrust_direction_world, rotation, tilt);
+    static const float limit[3] = {TILT_RATE_MAX, TILT_RATE_MAX, YAW_RATE_MAX};
+    static const float bandwidth[3] = {RATE_BANDWIDTH, RATE_BANDWIDTH, YAW_RATE_BANDWIDTH};
+    float error[3], given[3];
+    tilt_error(demand->thrust_direction_world, rotation, error);
+    error[2] = demand->yaw_error;
     mixer_angular_acceleration(stock->thrust, given);
-    const float rate[3] = {clip(ATTITUDE_BANDWIDTH * tilt[0], -TILT_RATE_MAX, TILT_RATE_MAX),
-                           clip(ATTITUDE_BANDWIDTH * tilt[1], -TILT_RATE_MAX, TILT_RATE_MAX),
-                           clip(demand->yaw_rate, -YAW_RATE_MAX, YAW_RATE_MAX)};
-    const float bandwidth[3] = {RATE_BANDWIDTH, RATE_BANDWIDTH, YAW_RATE_BANDWIDTH};
     for (int i = 0; i < 3; i++) {
-        const float wanted = bandwidth[i] * (rate[i] - gyro_deg_s[i] * RADIANS_PER_DEGREE);
+        const float turning = gyro_deg_s[i] * RADIANS_PER_DEGREE;
+        const float rate = choose_rate(stock, demand, i, error[i], turning);
+        const float wanted = bandwidth[i] * (clip(rate, -limit[i], limit[i]) - turning);
         angular_acceleration_body[i] = wanted + LAG_LEAD * (wanted - given[i]);
     }
 }
@@ -172,7 +200,8 @@ static void learn_trim(struct stock *stock) {
 static uint32_t wants_thrust(const struct board_input *input, uint32_t failsafe) {
     const uint32_t mode = input->flight.setpoint_mode;
     return failsafe != FLIGHT_FAILSAFE_STOP && mode != FLIGHT_SETPOINT_NONE &&
-           (mode != FLIGHT_SETPOINT_ATTITUDE || input->setpoint_thrust_fraction > 0.0f);
+           ((mode != FLIGHT_SETPOINT_ATTITUDE && mode != FLIGHT_SETPOINT_RATE) ||
+            input->setpoint_thrust_fraction > 0.0f);
 }
 
 void stock_tick(struct stock *stock, const struct board_input *input, const struct flight_output *flight,
@@ -185,7 +214,7 @@ void stock_tick(struct stock *stock, const struct board_input *input, const stru
         return;
     }
     if (!wants_thrust(input, flight->failsafe)) {
-        for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = 0.0f;
+        for (int i = 0; i < 3; i++) stock->acceleration_trim_world[i] = stock->attitude_error_sum[i] = 0.0f;
         return;
     }
     rotation_from_quaternion(input->flight.quaternion_xyzw, rotation);
