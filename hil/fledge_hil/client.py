@@ -10,7 +10,7 @@ import errno
 import struct
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fledge_sim.errors import FledgeError
@@ -64,6 +64,8 @@ class Client(ABC):
         self._samples: deque[Sample] = deque()
         self._blocks: dict[int, _Block] = {}
         self._stamp_ms: int | None = None
+        self.on_wait: Callable[[], None] = _nothing
+        """Called again and again while an answer is waited for."""
 
     # ---- what a transport provides -----------------------------------------------------------------------------------
 
@@ -103,6 +105,7 @@ class Client(ABC):
         """As `request`, but None without an answer in time."""
         deadline, again = self.clock() + timeout, 0.0
         while (now := self.clock()) < deadline:
+            self.on_wait()
             if now >= again:
                 self.send(port, channel, payload)
                 again = now + REPEAT_EVERY
@@ -210,6 +213,11 @@ class Client(ABC):
         self._samples.append(Sample(block.name, at / 1000, values))
         self._digested(payload[0], stamp)
 
+    @property
+    def device_time(self) -> float:
+        """Of the newest log packet [s]."""
+        return (self._stamp_ms or 0) / 1000
+
     def next_sample(self, timeout: float = REPLY_TIMEOUT) -> Sample:
         """The next log packet. Raises LinkError when the log falls silent."""
         deadline = self.clock() + timeout
@@ -251,6 +259,10 @@ class Client(ABC):
         """Attitude set-point at a height [m]: streamed, it ages within half a second. Nose up positive."""
         self.send(Port.COMMANDER_GENERIC, 0, struct.pack("<Bffff", 9, roll_deg, pitch_deg, 0.0, height))
 
+    def hold(self, position: tuple[float, float, float]) -> None:
+        """Position set-point [m, world], yaw 0: streamed, it ages within half a second."""
+        self.send(Port.COMMANDER_GENERIC, 0, struct.pack("<Bffff", 7, *position, 0.0))
+
     def let_go(self) -> None:
         """No more streamed set-points: the high-level commander may take over."""
         self.send(Port.COMMANDER_GENERIC, 1, struct.pack("<BI", 0, 0))
@@ -270,6 +282,10 @@ class Client(ABC):
             if packet is not None and packet == (Port.LINK, 0, payload):
                 return self.clock() - start
         return None
+
+
+def _nothing() -> None:
+    """For those who have nothing to do."""
 
 
 def _pack(layout: struct.Struct, value: float) -> bytes:

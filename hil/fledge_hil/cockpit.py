@@ -21,7 +21,7 @@ from fledge_hil.preflight import ARMED, CRASHED, LOCKED
 
 HEARTBEAT = "fledge.heartbeat"
 """Parameter: [ms] of silence after which the drone lands by itself."""
-HEARTBEAT_MS, BEAT_SECONDS = 1500, 0.4
+HEARTBEAT_MS, BEAT_SECONDS = 1500, 0.2
 FENCE_MARGIN = 1.0
 """[m] outside the fence, where landing is no longer enough."""
 
@@ -77,7 +77,8 @@ class Cockpit:
         self._policy_flies = False
         self._phases: list[tuple[str, float]] = []
         self._beat = -math.inf
-        self.beats = client.has_parameter(HEARTBEAT)
+        self._beats = client.has_parameter(HEARTBEAT)
+        client.on_wait = self._keep_alive
 
     # ---- time --------------------------------------------------------------------------------------------------------
 
@@ -164,6 +165,8 @@ class Cockpit:
             self._policy_flies = True
         elif self._policy_flies:
             self.policy_expected = False
+            if self.guard is Guard.DISABLED:
+                raise AbortedError("the drone missed the pilot's heartbeat and lands by itself")
             raise AbortedError(f"the guard handed over to the stock controller ({self.guard.name.lower()})")
 
     def _stay_inside(self) -> None:
@@ -187,6 +190,8 @@ class Cockpit:
         self.policy_expected = flies
 
     def _keep_alive(self) -> None:
-        if self.beats and self.airborne and self.time - self._beat >= BEAT_SECONDS:
-            self._beat = self.time
+        """A beat when one is due, by device time; also while an answer is waited for."""
+        now = self.client.device_time
+        if self._beats and self.airborne and now - self._beat >= BEAT_SECONDS:
+            self._beat = now
             self.client.post_parameter(HEARTBEAT, HEARTBEAT_MS)

@@ -12,6 +12,8 @@ from fledge_hil.plans import Kind, Point
 
 _STREAM_SECONDS = 0.02
 """Between two streamed set-points [s]."""
+STREAMED_SECONDS, SILENT_SECONDS = 2.0, 5.0
+"""Of a client that streams, and then does not [s]."""
 _SOAK_RANGE = (1.5, 4.0)
 """Time for one leg [s]."""
 _SWITCH_SECONDS = 0.05
@@ -19,6 +21,7 @@ _SWITCH_SECONDS = 0.05
 
 Centre = Point
 """Reference of the hover [m, world]: where missions begin and end."""
+Mission = Callable[[Cockpit, Centre], None]
 
 
 def hover(cockpit: Cockpit, centre: Centre) -> None:
@@ -100,7 +103,18 @@ def soak(cockpit: Cockpit, centre: Centre) -> None:
         cockpit.wait(min(seconds, max(0.0, end - cockpit.time)))
 
 
-MISSIONS: Mapping[Kind, Callable[[Cockpit, Centre], None]] = {
+def stream(cockpit: Cockpit, centre: Centre) -> None:
+    """A client that plans itself, sends 50 set-points per second, and falls silent: no flight plan, a fault."""
+    cockpit.phase("streamed")
+    end, due = cockpit.time + STREAMED_SECONDS, -math.inf
+    while cockpit.time < end + SILENT_SECONDS:
+        if due <= cockpit.time < end:
+            cockpit.client.hold(centre)
+            due = cockpit.time + _STREAM_SECONDS
+        cockpit.step()
+
+
+MISSIONS: Mapping[Kind, Mission] = {
     "figure8": figure_eight,
     "hover": hover,
     "waypoints": waypoints,

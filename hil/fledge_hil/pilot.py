@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 
 from fledge_sim.errors import FledgeError
@@ -23,7 +24,7 @@ from fledge_hil.client import Client, LinkError
 from fledge_hil.cockpit import AbortedError, Cockpit, OutOfControlError, Progress, Report
 from fledge_hil.crtp import Port
 from fledge_hil.flight_log import FlightLog
-from fledge_hil.missions import MISSIONS, require_height
+from fledge_hil.missions import MISSIONS, Mission, require_height
 from fledge_hil.plans import Plan
 from fledge_hil.preflight import ARMED, CAN_ARM
 from fledge_hil.telemetry import PERIOD_MS, blocks, table
@@ -37,6 +38,8 @@ ARMING_SECONDS, ASK_AGAIN_SECONDS = 3.0, 0.5
 """Device time for arming, and between two requests [s]."""
 LOOK_SECONDS = 1.0
 """How long the estimate is watched before arming [s]."""
+EMERGENCY_SPEED = 0.25
+"""Mean speed of an emergency landing [m/s]; a hurried one hits the floor."""
 PATIENCE, KNOCK_EVERY = 10.0, 0.5
 """[s] of a dead link during which the landing command is repeated, and how often."""
 
@@ -59,16 +62,18 @@ def fly(uri: str, policy: Policy, plan: Plan, progress: Report | None = None) ->
         return fly_over(radio, policy, plan, progress)
 
 
-def fly_over(client: Client, policy: Policy, plan: Plan, progress: Report | None = None) -> FlightLog:
-    """As `fly`, over a link that is open."""
-    flight = _Flight(client, policy, plan, progress)
+def fly_over(
+    client: Client, policy: Policy, plan: Plan, progress: Report | None = None, mission: Mission | None = None
+) -> FlightLog:
+    """As `fly`, over a link that is open; `mission` replaces what the plan does after the hover."""
+    flight = _Flight(client, policy, plan, progress, mission or MISSIONS[plan.kind])
     flight.prepare()
     return flight.run()
 
 
 class _Flight:
-    def __init__(self, client: Client, policy: Policy, plan: Plan, progress: Report | None) -> None:
-        self.client, self.policy, self.plan = client, policy, plan
+    def __init__(self, client: Client, policy: Policy, plan: Plan, progress: Report | None, mission: Mission) -> None:
+        self.client, self.policy, self.plan, self.mission = client, policy, plan, mission
         self.cockpit = Cockpit(client, plan, progress)
         self._device_type = self._firmware = ""
 
@@ -163,7 +168,7 @@ class _Flight:
         cockpit.phase("hover")
         centre = cockpit.reference()
         cockpit.wait(plan.hover_seconds)
-        MISSIONS[plan.kind](cockpit, centre)
+        self.mission(cockpit, centre)
         self._land(centre)
 
     def _land(self, centre: tuple[float, float, float]) -> None:
@@ -210,7 +215,7 @@ class _Flight:
             client.set_parameter("fledge.ref", 0)
             client.set_parameter("fledge.enable", 0)
             client.let_go()
-            self._descend(self.plan.climb_seconds)
+            self._descend(self._gentle())
         except OutOfControlError:
             client.emergency_stop()
         except AbortedError:
@@ -218,10 +223,15 @@ class _Flight:
         except LinkError:
             self._knock()
 
+    def _gentle(self) -> float:
+        """Duration of a landing from where it is [s]."""
+        height = self.cockpit.now["stateEstimate.z"] - self.cockpit.home[2]
+        return max(self.plan.climb_seconds, height / EMERGENCY_SPEED if math.isfinite(height) else 0.0)
+
     def _knock(self) -> None:
         """The link is dead: say `land` again and again, and watch the landing if somebody hears it."""
         cockpit, client = self.cockpit, self.client
-        duration = self.plan.climb_seconds
+        duration = self._gentle()
         deadline = client.clock() + PATIENCE
         while client.clock() < deadline:
             with contextlib.suppress(LinkError):

@@ -17,6 +17,8 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 from fledge_sim.policy import Policy
 
+from fledge_hil import fault_matrix
+from fledge_hil.fault_matrix import Matrix
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.recording import Recording
 from fledge_hil.scores import FIGURE_EIGHT, HOVER, Scores, score
@@ -74,6 +76,8 @@ class Report:
     planned: tuple[str, ...] = (HOVER, FIGURE_EIGHT)
     """Judged phases that the plan holds; one that was not flown fails the flight."""
     limits: Limits = field(default_factory=Limits)
+    faults: Matrix | None = None
+    """What the drone did when something broke."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,13 @@ def find(report: Report) -> Findings:
     flight = judge(report.log, scores, report.policy.contract.sha256, report.limits, report.planned)
     lines = report.proof.lines if report.proof is not None else ()
     failed = tuple(f"check failed: {line.name} ({line.detail})" for line in lines if not line.passed)
-    return Findings(scores, Verdict(flight.reasons + failed))
+    rows = report.faults.rows if report.faults is not None else ()
+    broken = tuple(
+        f"fault '{row.fault.name}': {len(row.flights) - row.passed} of {len(row.flights)} flights failed"
+        for row in rows
+        if row.passed < len(row.flights)
+    )
+    return Findings(scores, Verdict(flight.reasons + failed + broken))
 
 
 def write(directory: Path, report: Report) -> Findings:
@@ -126,6 +136,7 @@ def document(report: Report, findings: Findings) -> str:
         "flight": _flight(report.log),
         "proof": report.proof,
         "evaluation": report.evaluation,
+        "faults": fault_matrix.summary(report.faults) if report.faults is not None else None,
         "wall_seconds": report.wall_seconds,
         "sizes": report.sizes,
         "versions": report.versions,

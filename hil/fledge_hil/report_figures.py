@@ -63,7 +63,7 @@ def figure_eight(log: FlightLog, recording: Recording | None) -> Markup | None:
     good = np.isfinite(position).all(axis=1) & np.isfinite(reference).all(axis=1)
     if good.sum() < 2:
         return None
-    with _figure(9.2, 4.8, "eight") as (figure, text):
+    with figure_canvas(9.2, 4.8, "eight") as (figure, text):
         axes = figure.subplots()
         _track(figure, axes, position[good], reference[good])
     return text.markup
@@ -76,7 +76,7 @@ def error_over_time(log: FlightLog, recording: Recording | None, limits: Limits)
         return None
     error = np.where(flown[:, None], position_error(log), np.nan)
     time = log.column("time")[:, 0]
-    with _figure(9.2, 2.7, "error") as (figure, text):
+    with figure_canvas(9.2, 2.7, "error") as (figure, text):
         axes = _over_time(figure, log)
         _plot(axes, time, 100 * np.linalg.norm(error[:, :2], axis=1), color=BLUE, label="horizontal")
         _plot(axes, time, 100 * np.abs(error[:, 2]), color=ORANGE, label="vertical")
@@ -96,7 +96,7 @@ def height(log: FlightLog, recording: Recording | None) -> Markup | None:
         return None
     time = log.column("time")[:, 0]
     flown = log.column("mode")[:, 0] == 1
-    with _figure(9.2, 2.5, "height") as (figure, text):
+    with figure_canvas(9.2, 2.5, "height") as (figure, text):
         axes = _over_time(figure, log)
         _plot(axes, time, log.column("z")[:, 0], color=BLUE, label="estimate")
         truth_time = recording_time(log, recording) if recording is not None else None
@@ -116,7 +116,7 @@ def actions(log: FlightLog, hover: float) -> Markup | None:
         return None
     time = log.column("time")[:, 0]
     values = np.where(flown[:, None], log.column("a1", "a2", "a3", "a4"), np.nan)
-    with _figure(9.2, 2.5, "actions") as (figure, text):
+    with figure_canvas(9.2, 2.5, "actions") as (figure, text):
         axes = _over_time(figure, log)
         for motor, colour in enumerate(MOTOR_COLOURS):
             _plot(axes, time, values[:, motor], color=colour, label=f"M{motor + 1}", lw=0.8)
@@ -133,7 +133,7 @@ def motors(log: FlightLog, recording: Recording | None) -> Markup | None:
         return None
     seen = (time >= log.phases[0].start) & (time <= log.phases[-1].end)
     values = recording.columns("fraction_1", "fraction_2", "fraction_3", "fraction_4")[seen]
-    with _figure(9.2, 2.5, "motors") as (figure, text):
+    with figure_canvas(9.2, 2.5, "motors") as (figure, text):
         axes = _over_time(figure, log)
         for motor, colour in enumerate(MOTOR_COLOURS):
             _plot(axes, time[seen], values[:, motor], color=colour, label=f"M{motor + 1}", lw=0.8)
@@ -201,19 +201,19 @@ def _label(axes: Axes, what: str) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 
 
-class _Text:
+class FigureText:
     """Holds the SVG once the figure is closed."""
 
     markup = Markup("")
 
 
 @contextmanager
-def _figure(width: float, height: float, name: str) -> Iterator[tuple[Figure, _Text]]:
+def figure_canvas(width: float, height: float, name: str) -> Iterator[tuple[Figure, FigureText]]:
     """A figure of this size [inch]; leaving the block renders it."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    text = _Text()
+    text = FigureText()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"fledge {name}"}):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, text

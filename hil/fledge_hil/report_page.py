@@ -9,6 +9,7 @@ from string import Template
 from fledge_hil import report_figures as figures
 from fledge_hil.markup import Markup, code, details, element, escape, facts, join, note, section, table
 from fledge_hil.report import Findings, Report
+from fledge_hil.report_faults import fault_section
 from fledge_hil.report_tables import contract_tables, evaluation_table, phase_table, proof_table, timing_table
 from fledge_hil.scores import PhaseScores, Scores
 from fledge_hil.verdict import Limits
@@ -20,7 +21,7 @@ _UNTIL_STEADY = "without the start, where it gathers speed"
 
 def page(report: Report, findings: Findings) -> str:
     """The whole text of report.html."""
-    sections = (_flight, _evidence, _chain, _policy, _origin)
+    sections = (_flight, _faults, _evidence, _chain, _policy, _origin)
     content = join(part for build in sections for part in build(report, findings))
     title = f"{report.name}: {'passed' if findings.verdict.passed else 'failed'}"
     filled = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
@@ -139,6 +140,10 @@ def _flight(report: Report, findings: Findings) -> list[Markup]:
     ]
     parts = [_figure(title, drawing, text) for title, drawing, text in drawn if drawing is not None]
     return [section("Flight", phase_table(scores), *parts)]
+
+
+def _faults(report: Report, findings: Findings) -> list[Markup]:
+    return [fault_section(report.faults)] if report.faults is not None else []
 
 
 def _figure(title: str, drawing: Markup, text: str) -> Markup:

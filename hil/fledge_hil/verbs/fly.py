@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-import platform
 import signal
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.report import Proof, ProofLine, Report, write
 from fledge_hil.verbs import hil
+from fledge_hil.versions import versions
 
 STOP_TIMEOUT = 30.0
 """[s] for the virtual Crazyflie to write its recording."""
@@ -245,13 +245,3 @@ def _finish(chain: Chain, report: Report) -> int:
     screen.table("wall-clock", ("phase", "s"), ((name, f"{spent:.2f}") for name, spent in phases.items()))
     screen.say(f"report: {folder / 'report.html'}\nfiles:  {folder} (policy.npz, export/, flight.csv.gz, truth.csv.gz)")
     return 0 if findings.verdict.passed else 1
-
-
-def versions() -> dict[str, str]:
-    """Of everything that had a part in a flight."""
-    packages = ("fledge", "numpy", "onnxruntime", "cflib", "unicorn", "ziglang")
-    found = {"python": platform.python_version()}
-    for name in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found

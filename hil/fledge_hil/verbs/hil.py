@@ -3,25 +3,39 @@
 Checks first that the drone carries exactly this policy (contract hash), is the right kind of drone, passed its
 self-test and is fit to fly: battery, estimator, link; refuses otherwise. Lands and disarms on every way out, Ctrl-C
 included; a second Ctrl-C stops the motors. A real Crazyflie needs the fledge app in its firmware.
+
+--uri virtual:// flies a drone in this process, reproducible to the byte. --faults all breaks it on purpose, row by row.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
 from fledge_hil import formats, screen
+from fledge_hil.cockpit import Progress
+from fledge_hil.fault_flight import ClientKind
 from fledge_hil.flight_log import FILE, FlightLog, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
+from fledge_hil.recording import Recording
 from fledge_hil.report import Findings, Report, write
+from fledge_hil.rig import VirtualDrone
 from fledge_hil.server import DEFAULT_PORT
 from fledge_hil.uri import check_uri
+from fledge_hil.versions import versions
+from fledge_hil.wire import URI
+
+TRUTH = "truth.csv.gz"
+"""Name of a virtual drone's recording beside its report."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +49,17 @@ class Options:
     robot: str | None = None
     """Robot on which integers were calibrated, if its file is your own; default: the one that the policy names."""
     uri: str = f"udp://127.0.0.1:{DEFAULT_PORT}"
-    """Of the drone: udp:// (virtual), usb://0, or radio://0/80/2M/E7E7E7E7E7."""
+    """Of the drone: udp:// (virtual), usb://0, radio://0/80/2M/E7E7E7E7E7, or virtual:// for one in this process."""
     flight: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
     """Details of the plan."""
+    faults: str = ""
+    """`all`, or names separated by commas: fly virtual drones with these faults instead of the plan."""
+    seeds: int = 10
+    """Flights per fault, each with another body and moment."""
+    client: ClientKind = "direct"
+    """Of --faults. direct: in this process, reproducible. cflib: over UDP."""
+    drone: VirtualDrone = field(default_factory=VirtualDrone)
+    """Of --uri virtual:// and of --faults."""
     out: Path | None = None
     """Directory of report.html, report.json and flight.csv.gz; default: `flight` beside the policy."""
     dry_run: bool = False
@@ -47,24 +69,48 @@ class Options:
 def run(options: Options) -> int:
     """Fly and report; 1 when the flight failed its verdict."""
     policy = formats.load(options.policy, options.format, options.robot)
-    plan = options.flight
-    check_uri(options.uri)
+    if options.faults:
+        return _break(options, policy)
+    in_process = options.uri == URI
+    if not in_process:
+        check_uri(options.uri)
     if options.dry_run:
-        screen.say(f"would connect to {options.uri} and require")
-        screen.say(f"  contract {policy.contract.hash32:08x} on a {policy.contract.device_type}, self-test passed,")
-        screen.say("  supervisor, battery, estimate at rest, level ground, echoes and log in order; then")
-        for line in plan.describe():
-            screen.say(f"  {line}")
-        return 0
-    log = fly_with_bar(options.uri, policy, plan)
+        return _explain(options, policy)
+    log, recording = (
+        _fly_here(options, policy) if in_process else (fly_with_bar(options.uri, policy, options.flight), None)
+    )
+    return _finish(options, Report(options.policy.parent.name, policy, log, recording, planned=options.flight.judged))
+
+
+def _explain(options: Options, policy: Policy) -> int:
+    screen.say(f"would connect to {options.uri} and require")
+    screen.say(f"  contract {policy.contract.hash32:08x} on a {policy.contract.device_type}, self-test passed,")
+    screen.say("  supervisor, battery, estimate at rest, level ground, echoes and log in order; then")
+    for line in options.flight.describe():
+        screen.say(f"  {line}")
+    return 0
+
+
+def _finish(options: Options, report: Report) -> int:
     directory = options.out or options.policy.parent / "flight"
-    save(log, directory / FILE)
-    command = " ".join(["fledge", *sys.argv[1:]])
-    report = Report(options.policy.parent.name, policy, log, command=command, planned=plan.judged)
+    save(report.log, directory / FILE)
+    report = dataclasses.replace(report, command=" ".join(["fledge", *sys.argv[1:]]), versions=versions())
     findings = write(directory, report)
-    show(findings, log)
+    show(findings, report.log)
     screen.say(f"report: {directory / 'report.html'}")
     return 0 if findings.verdict.passed else 1
+
+
+def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording]:
+    """A drone in this process."""
+    from fledge_hil import pilot
+    from fledge_hil.wire import Wire
+
+    drone = options.drone.build(policy)
+    with screen.bar("flying") as bar:
+        log = pilot.fly_over(Wire(drone), policy, options.flight, progress_on(bar, options.flight))
+    drone.recorder.save((options.out or options.policy.parent / "flight") / TRUTH)
+    return log, drone.recorder.recording
 
 
 def fly_with_bar(uri: str, policy: Policy, plan: Plan) -> FlightLog:
@@ -72,12 +118,46 @@ def fly_with_bar(uri: str, policy: Policy, plan: Plan) -> FlightLog:
     from fledge_hil import pilot
 
     with screen.bar("flying") as bar:
+        return pilot.fly(uri, policy, plan, progress_on(bar, plan))
 
-        def progress(now: pilot.Progress) -> None:
-            error = f"{screen.centimetres(now.error)} off" if now.error else "stock controller"
-            bar.show(now.time / plan.seconds, f"{now.phase}, {error}, {now.speed:.1f}x real time")
 
-        return pilot.fly(uri, policy, plan, progress)
+def progress_on(bar: screen.Bar, plan: Plan) -> Callable[[Progress], None]:
+    """Live figures of a flight."""
+
+    def progress(now: Progress) -> None:
+        error = f"{screen.centimetres(now.error)} off" if now.error else "stock controller"
+        bar.show(now.time / plan.seconds, f"{now.phase}, {error}, {now.speed:.1f}x real time")
+
+    return progress
+
+
+def _break(options: Options, policy: Policy) -> int:
+    """The fault matrix, and the flight without a fault for comparison."""
+    from fledge_hil import fault_flight, fault_matrix, faults
+
+    chosen = faults.choose(options.faults)
+    if options.seeds < 1:
+        raise FledgeError(f"--seeds {options.seeds}: at least one flight per fault is needed")
+    seeds = range(options.drone.seed, options.drone.seed + options.seeds)
+    if options.dry_run:
+        for fault in chosen:
+            screen.say(f"{fault.name}: {fault.what}; expected: {fault.outcome}")
+        return 0
+    drone = options.drone
+    rig = fault_flight.Rig(policy, drone.files(policy), drone.processor, options.client)
+    healthy = fault_flight.fly(rig, faults.FAULTS[0], seeds[0])
+    if healthy.log is None:
+        raise FledgeError(f"the flight without a fault was refused: {healthy.ended}")
+    with screen.bar("breaking") as bar:
+        matrix = fault_matrix.run(rig, chosen, seeds, lambda name, done, all_: bar.show(done / all_, name))
+    fault_matrix.save(matrix, options.out or options.policy.parent / "flight")
+    rows = [
+        (row.fault.name, row.fault.outcome, f"{row.passed}/{len(row.flights)}", ", ".join(map(str, row.endings)))
+        for row in matrix.rows
+    ]
+    screen.table(f"faults on the {drone.processor} processor", ("fault", "expected", "passed", "ended"), rows)
+    report = Report(options.policy.parent.name, policy, healthy.log, healthy.recording, faults=matrix)
+    return _finish(options, report)
 
 
 def show(findings: Findings, log: FlightLog) -> None:

@@ -1,0 +1,152 @@
+"""The fault matrix: every fault over several seeds, on one processor, through one client; and what it came to.
+
+With the direct client a cell is a function of policy, fault and seed; with cflib the same flights go over UDP.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from fledge_sim.files import write_atomically
+
+from fledge_hil import fault_flight
+from fledge_hil.fault_flight import FaultFlight, Rig
+from fledge_hil.faults import Fault
+from fledge_hil.recording import Recording
+
+JSON = "faults.json"
+TRACK_SECONDS = 12.0
+"""Of a flight that is kept for the report, from a second before the fault on [s]."""
+_EVERY = 5
+"""Rows of 10 ms per point of a track."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault."""
+
+    fault: Fault
+    flights: tuple[FaultFlight, ...]
+
+    @property
+    def passed(self) -> int:
+        """Seeds that passed."""
+        return sum(flight.passed for flight in self.flights)
+
+    @property
+    def endings(self) -> Counter[str]:
+        """How flights ended, and how often."""
+        return Counter(_short(flight.ended) for flight in self.flights)
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, by seed."""
+        return [f"seed {flight.seed}: {'; '.join(flight.reasons)}" for flight in self.flights if not flight.passed]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All rows."""
+
+    processor: str
+    client: str
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Every row over every seed."""
+        return all(row.passed == len(row.flights) for row in self.rows)
+
+
+Told = Callable[[str, int, int], None]
+"""Fault, flights done, flights in all."""
+
+
+def run(rig: Rig, faults: Sequence[Fault], seeds: Sequence[int], told: Told | None = None) -> Matrix:
+    """Fly them all."""
+    rows, done = [], 0
+    for fault in faults:
+        flights = []
+        for seed in seeds:
+            flights.append(fault_flight.fly(rig, fault, seed))
+            done += 1
+            if told is not None:
+                told(fault.name, done, len(seeds) * len(faults))
+        rows.append(Row(fault, tuple(flights)))
+    return Matrix(rig.processor, rig.client, tuple(rows))
+
+
+def tracks(row: Row) -> Iterator[tuple[int, Recording]]:
+    """Seed and truth of each flight around the fault; refused ones have none."""
+    for flight in row.flights:
+        if flight.log is None or flight.began is None:
+            continue
+        time = flight.recording["time"]
+        kept = (time >= flight.began - 1.0) & (time <= flight.began + TRACK_SECONDS)
+        yield flight.seed, Recording(flight.recording.table[kept][::_EVERY])
+
+
+def document(matrix: Matrix) -> str:
+    """As JSON: expectations, outcomes, and trajectories at 20 Hz."""
+    tracked = [{**_plain(row), "trajectories": _tracks(row)} for row in matrix.rows]
+    return json.dumps({"format": 1, **summary(matrix), "rows": tracked}, allow_nan=False, indent=1)
+
+
+def summary(matrix: Matrix) -> dict[str, object]:
+    """Expectations and outcomes."""
+    return {
+        "processor": matrix.processor,
+        "client": matrix.client,
+        "passed": matrix.passed,
+        "rows": [_plain(row) for row in matrix.rows],
+    }
+
+
+def save(matrix: Matrix, directory: Path) -> Path:
+    """faults.json."""
+    write_atomically(directory / JSON, document(matrix))
+    return directory / JSON
+
+
+def _plain(row: Row) -> dict[str, object]:
+    fault = row.fault
+    return {
+        "fault": fault.name,
+        "what": fault.what,
+        "expected": fault.outcome,
+        "guards": [guard.name.lower() for guard in fault.guards],
+        "passed": row.passed,
+        "flights": len(row.flights),
+        "endings": dict(row.endings),
+        "failures": row.failures,
+    }
+
+
+def _tracks(row: Row) -> dict[str, list[list[float]]]:
+    return {str(seed): _track(recording) for seed, recording in tracks(row)}
+
+
+def _track(recording: Recording) -> list[list[float]]:
+    """time [s], x, y, z [m, world], whether the policy flies."""
+    values = recording.columns("time", "x", "y", "z", "mode").astype(float)
+    return [[float(value) for value in row] for row in np.round(values, 4)]
+
+
+def _short(ended: str) -> str:
+    for sign, words in (
+        ("plan completed", "flew on"),
+        ("handed over to the stock controller", "guard"),
+        ("no log data", "link lost"),
+        ("not flying", "refused"),
+        ("crashed", "crashed, motors off"),
+        ("heartbeat", "heartbeat"),
+    ):
+        if sign in ended:
+            detail = ended[ended.rfind("(") + 1 : -1].replace("_", " ") if words == "guard" else ""
+            return f"{words}: {detail}" if detail else words
+    return ended
