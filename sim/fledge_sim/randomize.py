@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class Randomization:
     drag: float = 0.01
     """Largest linear drag added to the robot's own, per axis [N/(m/s)]."""
     control_delay: tuple[float, float] = (0.0, 1.5)
-    """Range of the delay between observation and command [native steps], 0 to 2; fractional."""
+    """Range of the delay between observation and command [native steps], fractional: 0 to 2, in training 0 to 3."""
     noise_scale: tuple[float, float] = (1.0, 3.0)
     """Range of the factor on the contract's sensor noise."""
     disturbance_force: float = 0.05
@@ -145,6 +145,41 @@ def any_published_crazyflie() -> Randomization:
     )
 
 
+def scaled(robot: Robot, spread: Randomization, width: float, disturbance: float) -> Randomization:
+    """The same randomization at a fraction of its widths, for a curriculum.
+
+    Args:
+        robot: nominal robot, around which spans shrink.
+        spread: as it is at the end.
+        width: factor on every half width, delay and noise; a span's ends come closer to the robot's own value,
+            geometrically; 0: exactly the robot, no delay, the contract's own noise.
+        disturbance: factor on the standard deviations of force and torque.
+    """
+    values: dict[str, object] = {name: width * getattr(spread, name) for name in (*RELATIVE, "drag")}
+    for name, nominal in _span_centres(robot).items():
+        span = getattr(spread, name)
+        values[name] = None if span is None else tuple(nominal * (end / nominal) ** width for end in span)
+    low, high = spread.control_delay
+    values["control_delay"] = (width * low, width * high)
+    low, high = spread.noise_scale
+    values["noise_scale"] = (1 + width * (low - 1), 1 + width * (high - 1))
+    values["disturbance_force"] = disturbance * spread.disturbance_force
+    values["disturbance_torque"] = disturbance * spread.disturbance_torque
+    return replace(spread, **values)  # type: ignore[arg-type]
+
+
+def _span_centres(robot: Robot) -> dict[str, float]:
+    """The robot's own value of everything that can have a span."""
+    return {
+        "mass_span": robot.mass,
+        "inertia_span": robot.inertia[0],
+        "yaw_ratio_span": robot.inertia[2] / robot.inertia[0],
+        "thrust_max_span": robot.thrust_max,
+        "lag_rise_span": robot.rotor_time_constant_rise,
+        "lag_fall_span": robot.rotor_time_constant_fall,
+    }
+
+
 def stream(seed: int, name: str) -> np.random.Generator:
     """Random numbers of one named quantity: independent of every other name's, and of the order of calls."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
@@ -214,18 +249,17 @@ def _respan(robot: Robot, spread: Randomization, rows: Float64, seed: int) -> No
         low, high = span
         return np.asarray(low / nominal * (high / low) ** stream(seed, name).random(rows.shape[1]))
 
-    roll, pitch, yaw = robot.inertia
+    centre = _span_centres(robot)
+    drawn = {name: ratio(name, getattr(spread, name), value) for name, value in centre.items()}
+    roll, pitch, _ = robot.inertia
     inertia = np.stack([ratio("inertia_span", spread.inertia_span, axis) for axis in (roll, pitch, roll)])
-    inertia[2] *= ratio("yaw_ratio_span", spread.yaw_ratio_span, yaw / roll)
-    rows[Parameter.MASS_INVERSE] /= ratio("mass_span", spread.mass_span, robot.mass)
+    inertia[2] *= drawn["yaw_ratio_span"]
+    rows[Parameter.MASS_INVERSE] /= drawn["mass_span"]
     rows[Parameter.INERTIA : Parameter.INERTIA + 3] *= inertia
     rows[Parameter.INERTIA_INVERSE : Parameter.INERTIA_INVERSE + 3] /= inertia
-    thrust = ratio("thrust_max_span", spread.thrust_max_span, robot.thrust_max)
-    rows[Parameter.THRUST_SCALE : Parameter.THRUST_SCALE + 4] *= thrust
-    rise = ratio("lag_rise_span", spread.lag_rise_span, robot.rotor_time_constant_rise)
-    fall = ratio("lag_fall_span", spread.lag_fall_span, robot.rotor_time_constant_fall)
-    rows[Parameter.LAG_RISE_INVERSE] /= rise
-    rows[Parameter.LAG_FALL_INVERSE] /= fall
+    rows[Parameter.THRUST_SCALE : Parameter.THRUST_SCALE + 4] *= drawn["thrust_max_span"]
+    rows[Parameter.LAG_RISE_INVERSE] /= drawn["lag_rise_span"]
+    rows[Parameter.LAG_FALL_INVERSE] /= drawn["lag_fall_span"]
 
 
 def sample_control_delay(spread: Randomization, n: int, seed: int) -> Float64:
@@ -240,13 +274,17 @@ def sample_noise_scale(spread: Randomization, n: int, seed: int) -> Float64:
     return low + (high - low) * stream(seed, "noise_scale").random(n)
 
 
-def delay_weights(delay: Float64) -> Float64:
-    """Weights (3, n) of a_t, a_t-1, a_t-2 in the command: u_t = sum_k max(0, 1 - |d - k|) a_t-k.
+def delay_weights(delay: Float64, count: int = 3) -> Float64:
+    """Weights (count, n) of a_t, a_t-1, ... in the command: u_t = sum_k max(0, 1 - |d - k|) a_t-k.
 
     Within a step of 10 ms the old command acts for the fraction d and the new one for the rest; the mean of the two is
     what rotors with a lag of many steps notice.
+
+    Args:
+        delay: d, (n,) [steps], 0 to count - 1.
+        count: how many actions.
     """
-    return np.asarray(np.maximum(0.0, 1.0 - np.abs(delay[None, :] - np.arange(3.0)[:, None])))
+    return np.asarray(np.maximum(0.0, 1.0 - np.abs(delay[None, :] - np.arange(float(count))[:, None])))
 
 
 def _require(condition: bool, sentence: str) -> None:

@@ -16,6 +16,7 @@ from fledge_sim import dynamics, frames
 from fledge_sim import robot as robots
 from fledge_sim.contract import TrainingRecord
 from fledge_sim.physics import Physics
+from fledge_sim.randomize import Randomization
 from fledge_sim.rows import Parameter, State
 from fledge_train import config, learner, networks, shac
 from fledge_train.config import ActorConfig, SensorConfig, TrainConfig
@@ -28,6 +29,9 @@ ODD = ActorConfig("mlp", (24, 8, 16), 3, output_gain=0.4)
 ONE_LAYER = ActorConfig("mlp", (32,), 0, output_gain=0.4)
 PAPER = ActorConfig("mlp", (64, 64), 32, output_gain=0.4)
 GRU_WITH_HISTORY = ActorConfig("gru", (24,), 2, output_gain=0.4)
+GRU_LOOKING_AHEAD = ActorConfig("gru", (16,), 0, look_ahead=3, output_gain=0.1)
+MLP_LOOKING_AHEAD = ActorConfig("mlp", (32,), 5, look_ahead=5, look_ahead_spacing=0.04, output_gain=0.1)
+ACTORS = (GRU, MLP_WITH_HISTORY, ODD, ONE_LAYER, PAPER, GRU_WITH_HISTORY, GRU_LOOKING_AHEAD, MLP_LOOKING_AHEAD)
 
 
 def small(actor: ActorConfig, robot: str = "crazyflie", **changes: object) -> TrainConfig:
@@ -43,7 +47,16 @@ def small(actor: ActorConfig, robot: str = "crazyflie", **changes: object) -> Tr
     )
     sensors = SensorConfig(position_noise=0, rotation_noise=0, velocity_noise=0, angular_velocity_noise=0)
     base = TrainConfig(
-        robot=robot, actor=actor, environments=16, horizon=constant(STEPS), cost=cost, sensors=sensors, pool=64
+        robot=robot,
+        actor=actor,
+        environments=16,
+        horizon=constant(STEPS),
+        cost=cost,
+        sensors=sensors,
+        pool=64,
+        adjoint_limit=constant(1e9),
+        catch_share=0.2,
+        randomization=Randomization(control_delay=(0.0, 3.0)),
     )
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
@@ -85,7 +98,7 @@ class Oracle:
         c0, c1, c2 = r.thrust_curve
         return (-c1 + torch.sqrt(c1**2 + 4 * c2 * (amount - c0))) / (2 * c2)
 
-    def reference(self, t: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def reference(self, t: float) -> tuple[torch.Tensor, torch.Tensor]:
         row = learner.Row
         amplitude, frequency = self.part(row.AMPLITUDE, 3), self.part(row.FREQUENCY, 3)
         phase = torch.atan2(self.part(row.SINE, 3), self.part(row.COSINE, 3)) + frequency * shac.DT * t
@@ -99,12 +112,20 @@ class Oracle:
             frames.rotation_matrix(s.quaternion).reshape(-1, 9),
             s.velocity_world - velocity,
             s.angular_velocity_body,
+            *self.ahead(s, t),
             *(actions[-history:] if history else []),
         ]
         terms = self.contract.observation
         clip = torch.cat([torch.full((term.size,), term.clip, dtype=torch.float64) for term in terms])
         scale = torch.cat([torch.full((term.size,), term.scale, dtype=torch.float64) for term in terms])
         return torch.cat(parts, dim=1).clamp(-clip, clip) * scale
+
+    def ahead(self, s: dynamics.QuadrotorState, t: int) -> list[torch.Tensor]:
+        parts = []
+        for i in range(self.cfg.actor.look_ahead):
+            position, velocity = self.reference(t + (i + 1) * self.cfg.actor.look_ahead_spacing / shac.DT)
+            parts += [position - s.position_world, velocity - s.velocity_world]
+        return parts
 
     def cost(self, s: dynamics.QuadrotorState, t: int, now: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         w = {f.name: getattr(self.cfg.cost, f.name).at(0.0) for f in dataclasses.fields(self.cfg.cost)}
@@ -126,7 +147,7 @@ class Oracle:
         for t in range(STEPS):
             action, memory = self.network(self.observe(s, t, actions), memory)
             actions.append(action)
-            command = sum(delay[:, k : k + 1] * actions[-1 - k] for k in range(3))
+            command = sum(delay[:, k : k + 1] * actions[-1 - k] for k in range(config.DELAYS))
             assert isinstance(command, torch.Tensor)
             s = dynamics.step(s, self.setpoint(command), parameters, shac.DT, Physics(drag=True))
             cost = self.cost(s, t, actions[-1], actions[-2])
@@ -144,7 +165,7 @@ def oracle_gradient(
     recurrent = cfg.actor.hidden[0] if cfg.actor.kind == "gru" else 0
     memory = oracle.rows[first : first + recurrent].T
     past = list(torch.split(oracle.rows[first + recurrent :].T, 4, dim=1))
-    loss = oracle.run(memory, past, oracle.part(learner.Row.DELAY, 3))
+    loss = oracle.run(memory, past, oracle.part(learner.Row.DELAY, config.DELAYS))
     if terminal is not None:
         assert oracle.final is not None
         loss = loss + (torch.tensor(terminal, dtype=torch.float64) * oracle.final).sum()
@@ -165,9 +186,7 @@ def running(cfg: TrainConfig) -> learner.Learner:
 
 
 @pytest.mark.parametrize("robot", ["crazyflie", "crazyflie_paper"])
-@pytest.mark.parametrize(
-    "actor", [GRU, MLP_WITH_HISTORY, ODD, ONE_LAYER, PAPER, GRU_WITH_HISTORY], ids=lambda a: f"{a.kind}-{a.history}"
-)
+@pytest.mark.parametrize("actor", ACTORS, ids=lambda a: f"{a.kind}-{len(a.hidden)}-{a.history}-{a.look_ahead}")
 def test_gradient_equals_autograd(actor: ActorConfig, robot: str) -> None:
     cfg = small(actor, robot)
     native = running(cfg)
@@ -212,12 +231,41 @@ def test_instruction_sets_agree(isa: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert relative_error(other.gradient, widest.gradient) < 1e-4
 
 
+def test_noise_reaches_observation_and_look_ahead_alike() -> None:
+    """A future reference is seen from the sensed position: one error, the other way round."""
+    cfg = small(GRU_LOOKING_AHEAD, sensors=SensorConfig(position_noise=0.05, look_ahead_scale=3.0), catch_share=1.0)
+    _, native = shac.begin(cfg)
+    native.problem.horizon = 2
+    native.forward()
+    # A hovering reference stands still, so its future position seen from here is minus the sensed error; inputs are
+    # [t][padded inputs][lane] at the beginning of each block's trace, behind the packed weights.
+    lanes = {"baseline": 4, "avx2": 8, "avx512": 16}[learner.variants()[native.variant]]
+    packed = -(-3 * native.parameter.size // 16) * 16
+    inputs = native._keep["scratch"][packed : packed + 40 * lanes].reshape(40, lanes)
+    assert np.abs(inputs[:3]).max() > 0
+    for first in (18, 24, 30):
+        assert np.allclose(inputs[first : first + 3], -inputs[:3], atol=1e-6)
+    assert np.allclose(inputs[21:24] / 3, -inputs[12:15], atol=1e-6)
+
+
+def test_the_adjoint_limit_shortens_only_who_exceeds_it() -> None:
+    """With one steep environment the gradient is the others' plus a bounded share; far above every norm it is exact."""
+    cfg = small(GRU)
+    free, limited, loose = (running(cfg) for _ in range(3))
+    for native, limit in ((free, 1e9), (limited, 1.0), (loose, 1e7)):
+        native.problem.adjoint_limit = limit
+        native.sweep()
+    assert np.array_equal(free.gradient, loose.gradient)
+    assert np.linalg.norm(limited.gradient) < 0.5 * np.linalg.norm(free.gradient)
+    assert np.isfinite(limited.gradient).all()
+
+
 def test_a_wrong_delay_weight_is_noticed() -> None:
     """The comparison above can fail: delay weights of another episode give another gradient."""
     cfg = small(GRU)
     native = running(cfg)
     want, _ = oracle_gradient(cfg, native, None)
-    native.environment[learner.Row.DELAY : learner.Row.DELAY + 3] = [[1.0], [0.0], [0.0]]
+    native.environment[learner.Row.DELAY : learner.Row.AMPLITUDE] = [[1.0], [0.0], [0.0], [0.0]]
     native.sweep()
     assert relative_error(native.gradient, want) > 1e-2
 

@@ -92,7 +92,7 @@ def test_resets_touch_only_who_left_or_is_old() -> None:
     env, n = native.environment, native.problem.environments
     env[learner.Row.MEMORY :] = 0.3  # as after some flying
     env[learner.Row.STATE + State.POSITION, 3] = 10.0
-    env[learner.Row.AGE, 7] = native.problem.age_limit
+    env[learner.Row.AGE, 7] = env[learner.Row.LIFE, 7]
     before = env.copy()
     native.reset()
     others = [i for i in range(n) if i not in (3, 7)]

@@ -63,6 +63,48 @@ def test_delay_weights(delay: float, weights: tuple[float, float, float]) -> Non
     assert randomize.delay_weights(np.array([delay]))[:, 0] == pytest.approx(weights)
 
 
+def test_more_actions_can_mix_in_a_command() -> None:
+    assert randomize.delay_weights(np.array([2.5]), 4)[:, 0] == pytest.approx((0, 0, 0.5, 0.5))
+
+
+def test_no_width_is_exactly_the_robot_and_full_width_changes_nothing() -> None:
+    for spread in (randomize.Randomization(), randomize.any_published_crazyflie()):
+        exact = randomize.scaled(CRAZYFLIE, spread, 0.0, 0.0)
+        assert np.allclose(
+            randomize.sample_parameters(CRAZYFLIE, exact, 5, 0), parameter_rows(CRAZYFLIE, 5), rtol=1e-6, atol=0
+        )
+        assert (exact.control_delay, exact.noise_scale) == ((0, 0), (1, 1))
+        full = randomize.scaled(CRAZYFLIE, spread, 1.0, 1.0)
+        rows = [randomize.sample_parameters(CRAZYFLIE, each, 50, 0) for each in (full, spread)]
+        assert np.allclose(*rows, rtol=1e-6)
+
+
+def test_half_the_width_of_a_span_is_geometric_around_the_robot() -> None:
+    half = randomize.scaled(CRAZYFLIE, randomize.any_published_crazyflie(), 0.5, 1.0)
+    assert half.mass_span == pytest.approx(((CRAZYFLIE.mass * 0.027) ** 0.5, (CRAZYFLIE.mass * 0.0325) ** 0.5))
+
+
+def test_a_curriculum_makes_later_episodes_harder() -> None:
+    ease = config.CurriculumConfig(4, config.Line(0, 1), config.Line(0, 1), config.Line(0.25, 1))
+    cfg = dataclasses.replace(config.robust(), curriculum=ease, pool=400, catch_share=1.0)
+    pools = [episodes.build_pool(cfg, CRAZYFLIE, 0.01, stage) for stage in range(4)]
+    mass = [1 / pool[:, episodes.Row.PARAMETER + Parameter.MASS_INVERSE] for pool in pools]
+    assert np.ptp(mass[0]) < 1e-6 * CRAZYFLIE.mass  # stage 0 begins at factor 0
+    assert np.ptp(mass[1]) == pytest.approx(0.5 * 0.4 * CRAZYFLIE.mass, rel=0.05)  # 1/4 of the run, full at 1/2
+    assert np.ptp(mass[3]) == pytest.approx(0.4 * CRAZYFLIE.mass, rel=0.05)
+    widest = [np.abs(pool[:, State.POSITION]).max() for pool in pools]
+    assert widest[0] == pytest.approx(0.05, rel=0.05)  # a quarter of 0.2 m
+    assert widest[3] == pytest.approx(0.2, rel=0.05)
+
+
+def test_catching_episodes_hover_and_are_short() -> None:
+    pool = episodes.build_pool(dataclasses.replace(config.robust(), catch_share=0.5), CRAZYFLIE, 0.01)
+    short = pool[:, episodes.Row.LIFE] == 300
+    assert short.mean() == pytest.approx(0.5, abs=0.03)
+    assert not pool[short, episodes.Row.AMPLITUDE : episodes.Row.AMPLITUDE + 3].any()
+    assert (pool[~short, episodes.Row.LIFE] == 1500).all()
+
+
 def test_initial_states_of_the_paper() -> None:
     state = tasks.sample_initial_states(CRAZYFLIE, tasks.paper_initial_state(), 20000, 0)
     assert 0.199 < np.abs(state[State.POSITION : State.POSITION + 3]).max() <= 0.2

@@ -1,5 +1,7 @@
 """`fledge train --spread`: which robots a policy is trained for."""
 
+from dataclasses import replace
+
 import pytest
 from fledge_hil.verbs import train
 from fledge_sim import randomize
@@ -11,12 +13,12 @@ from fledge_sim.rows import Parameter
 @pytest.mark.parametrize(
     ("spread", "expected"),
     [
-        ("around", Randomization()),
+        ("around", replace(Randomization(), control_delay=(0.0, 2.5))),
         ("none", randomize.none()),
         ("paper", randomize.paper()),
         ("10", randomize.plus_minus(0.1)),
         ("20", randomize.plus_minus(0.2)),
-        ("published", randomize.any_published_crazyflie()),
+        ("published", replace(randomize.any_published_crazyflie(), control_delay=(0.0, 2.5))),
     ],
 )
 def test_spread_sets_the_defaults_of_the_randomization(spread: str, expected: Randomization) -> None:

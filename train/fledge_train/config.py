@@ -11,10 +11,19 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
 from fledge_sim.tasks import InitialState, ReferenceDistribution
 
-from fledge_train.curriculum import Cosine, Ramp, constant
+from fledge_train.curriculum import Cosine, Line, Ramp, constant
 
+DELAYS = 4
+"""How many actions a command mixes: delays of 0 to 3 steps."""
+AHEAD_MAX = 16
+"""Most future references of the native learner."""
 GRANULE = 16
 """Environments come in multiples of this: the widest vector of a processor."""
+
+
+def around() -> Randomization:
+    """Robots like the nominal one, with up to 25 ms of delay: policies that never met two steps of it lose control."""
+    return Randomization(control_delay=(0.0, 2.5))
 
 
 @dataclass(frozen=True)
@@ -23,10 +32,14 @@ class ActorConfig:
 
     kind: Literal["gru", "mlp"] = "gru"
     """gru: recurrent, remembers by itself. mlp: dense layers over the observation and past actions."""
-    hidden: tuple[int, ...] = (16,)
+    hidden: tuple[int, ...] = (24,)
     """Hidden sizes, multiples of 8; exactly one for a gru, one to three for an mlp."""
     history: int = 0
     """How many past actions the network sees."""
+    look_ahead: int = 0
+    """How many future references the network sees."""
+    look_ahead_spacing: float = 0.1
+    """Time between them [s]; the first is one spacing ahead."""
     output_gain: float = 0.2
     """Factor on the initial weights of the output layer: begin near the hover action."""
 
@@ -49,6 +62,10 @@ class SensorConfig:
     """Factor on the angular velocity."""
     history_scale: float = 0.1
     """Factor on past actions."""
+    look_ahead_clip: float = 4.0
+    """[m] and [m/s], of a future reference minus what is sensed now."""
+    look_ahead_scale: float = 1.0
+    """Factor on the future references."""
     position_noise: float = 1e-3
     """Standard deviation [m]."""
     rotation_noise: float = 1e-3
@@ -75,8 +92,22 @@ class CostConfig:
     """On the angular velocity [1/(rad/s)^2]."""
     action: Ramp = Ramp(0.01, 0.01)
     """On the distance of the action from hover."""
-    action_rate: Ramp = Ramp(0.01, 15.0, 0.3)
+    action_rate: Ramp = Ramp(0.01, 5.0, 0.3)
     """On the change of the action from step to step."""
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """How hard episodes are as the run goes on. Weights of the cost, rates and horizon have schedules of their own."""
+
+    stages: int = 1
+    """How many times in a run episodes are drawn anew, each time as hard as the schedules say at that moment."""
+    randomization: Line = Line()
+    """Factor on the widths of the randomization, on delay and noise; 0: the nominal robot."""
+    disturbance: Line = Line()
+    """Factor on constant forces and torques."""
+    initial_state: Line = Line()
+    """Factor on the ranges of position, angle, velocity and angular velocity from which episodes start."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +140,13 @@ class TrainConfig:
     """Of everything random; the same seed gives the same weights on the same machine."""
     actor: ActorConfig = ActorConfig()
     """Policy network."""
-    iterations: int = 6000
+    iterations: int = 7500
     """Gradient steps."""
     environments: int = 16
     """Simulated at once; a multiple of 16."""
     horizon: Ramp = Ramp(40.0, 96.0, 0.3)
     """Native steps per gradient; short at first, since the gradient of an unstable flight grows with the horizon."""
-    learning_rate: Cosine = Cosine(2e-2, 1e-4)
+    learning_rate: Cosine = Cosine(1e-2, 1e-4)
     """Of Adam."""
     beta1: float = 0.9
     """Adam's decay of the mean."""
@@ -123,24 +154,32 @@ class TrainConfig:
     """Adam's decay of the variance."""
     clip: float = 0.5
     """Bound on the global norm of the gradient."""
+    adjoint_limit: Ramp = Ramp(300.0, 5e3, 0.4)
+    """On how steeply the cost of one environment may depend on its state: a few that tumble would drown the others."""
     discount: float = 0.995
     """Of the cost, per step."""
     position_limit: float = 0.6
     """Position error beyond which an episode starts over [m], any axis."""
     age_limit: int = 1500
     """Steps after which an episode starts over."""
+    catch_share: float = 0.5
+    """Share of episodes that only catch a throw: thrown as the initial state says, hovering, and short."""
+    catch_age: int = 300
+    """Steps after which those start over."""
     pool: int = 4096
     """Prepared episodes from which resets draw."""
     cost: CostConfig = CostConfig()
     """Objective and its schedule."""
     sensors: SensorConfig = SensorConfig()
     """What the network sees."""
-    randomization: Randomization = Randomization()
+    randomization: Randomization = field(default_factory=around)
     """What differs from episode to episode in the robot and its surroundings."""
     initial_state: InitialState = field(default_factory=lambda: InitialState(rest_share=0.1))
     """Where episodes start."""
-    reference: ReferenceDistribution = ReferenceDistribution()
+    reference: ReferenceDistribution = ReferenceDistribution(0.6, period=(3.0, 7.0), acceleration=8.0)
     """What episodes follow."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """How hard the episodes are as the run goes on."""
     critic: Literal["none", "privileged"] = "none"
     """none: pure analytic gradient over the horizon. privileged: add the gradient of a learned value at its end."""
     critic_config: CriticConfig = CriticConfig()
@@ -167,8 +206,13 @@ def check(config: TrainConfig) -> None:
     require(actor.kind == "mlp" or len(hidden) == 1, "a gru has exactly one hidden size")
     require(1 <= len(hidden) <= 3, "give one to three hidden sizes")
     require(0 <= actor.history <= 64, "history must lie in 0..64")
+    require(0 <= actor.look_ahead <= AHEAD_MAX, f"look_ahead must lie in 0..{AHEAD_MAX}")
+    require(actor.look_ahead_spacing > 0, "look_ahead_spacing must be positive")
     low, high = config.randomization.control_delay
-    require(0 <= low <= high <= 2, "control delay must lie in 0..2 steps")
+    require(0 <= low <= high <= DELAYS - 1, f"control delay must lie in 0..{DELAYS - 1} steps")
+    require(1 <= config.curriculum.stages <= config.iterations, "curriculum stages must lie in 1..iterations")
+    easing = (config.curriculum.randomization, config.curriculum.disturbance, config.curriculum.initial_state)
+    require(all(0 <= end <= 1 for line in easing for end in (line.start, line.end)), "curriculum factors lie in 0..1")
     require(config.seed >= 0, "seed must not be negative")
     require(config.position_limit > 0 and config.age_limit > 0, "position and age limits must be positive")
 
@@ -182,7 +226,10 @@ def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed:
 def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Same task in a fraction of the iterations: flies, less precisely; episodes are shorter, to see more starts."""
     config = robust(robot, actor, seed)
-    return dataclasses.replace(config, iterations=800, pool=2048, age_limit=400)
+    iterations = 700 if actor == "gru" else 800
+    return dataclasses.replace(
+        config, iterations=iterations, pool=2048, age_limit=400, learning_rate=Cosine(2e-2, 1e-4)
+    )
 
 
 def with_critic(config: TrainConfig) -> TrainConfig:
@@ -195,8 +242,7 @@ def with_critic(config: TrainConfig) -> TrainConfig:
 def _with_mlp(config: TrainConfig) -> TrainConfig:
     """Remembers only its past actions, so it cannot learn to cancel a slow drift: shorter episodes serve it better."""
     actor = ActorConfig(kind="mlp", hidden=(32, 32), history=16)
-    rate = Cosine(1e-2, 1e-4)
-    return dataclasses.replace(config, actor=actor, learning_rate=rate, iterations=4000, age_limit=600)
+    return dataclasses.replace(config, actor=actor, iterations=8000, age_limit=600)
 
 
 PRESETS: Mapping[str, Callable[..., TrainConfig]] = {"robust": robust, "fast": fast}

@@ -21,7 +21,7 @@ from fledge_train.trainer import Snapshot, put
 
 CONSTANTS = [
     *range(Row.PARAMETER, Row.PARAMETER + Parameter.GRAVITY),
-    *range(Row.DELAY, Row.DELAY + 3),
+    *range(Row.DELAY, Row.AMPLITUDE),
     Row.NOISE,
 ]
 """Rows of an environment that do not change within an episode and matter for what is to come."""

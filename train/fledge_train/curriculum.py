@@ -45,6 +45,23 @@ class Cosine(Schedule):
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@dataclass(frozen=True)
+class Line:
+    """Straight from start to end over the first part of a run, then constant; may begin or end at 0."""
+
+    start: float = 1.0
+    """Value at the beginning."""
+    end: float = 1.0
+    """Value from `until` on."""
+    until: float = 0.5
+    """Share of the run at which `end` is reached."""
+
+    def at(self, progress: float) -> float:
+        """Value at `progress`, 0 to 1 of the run."""
+        share = min(1.0, progress / self.until) if self.until > 0 else 1.0
+        return self.start + (self.end - self.start) * share
+
+
 def constant(value: float) -> Ramp:
     """A ramp that does not move."""
     return Ramp(value, value, 0.0)

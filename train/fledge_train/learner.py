@@ -13,7 +13,9 @@ from fledge_sim.native import NativeError, open_library
 from fledge_sim.rows import PARAMETERS, STATES, Float32
 from numpy.typing import NDArray
 
-ABI = 3
+from fledge_train.config import DELAYS
+
+ABI = 4
 OBSERVED = 18
 ALIGNMENT = 64
 
@@ -24,14 +26,17 @@ class Row(IntEnum):
     STATE = 0
     PARAMETER = STATES
     DELAY = PARAMETER + PARAMETERS
-    AMPLITUDE = DELAY + 3
+    AMPLITUDE = DELAY + DELAYS
     FREQUENCY = AMPLITUDE + 3
     COSINE = FREQUENCY + 3
     SINE = COSINE + 3
     COSINE_STEP = SINE + 3
     SINE_STEP = COSINE_STEP + 3
-    NOISE = SINE_STEP + 3
-    POOL_ROWS = NOISE + 1
+    COSINE_AHEAD = SINE_STEP + 3
+    SINE_AHEAD = COSINE_AHEAD + 3
+    NOISE = SINE_AHEAD + 3
+    LIFE = NOISE + 1
+    POOL_ROWS = LIFE + 1
     AGE = POOL_ROWS
     MEMORY = AGE + 1
 
@@ -42,7 +47,7 @@ _int, _float, _pointer = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
 class Network(ctypes.Structure):
     """struct learner_network."""
 
-    _fields_ = (("kind", _int), ("layers", _int), ("hidden", _int * 3), ("history", _int))
+    _fields_ = (("kind", _int), ("layers", _int), ("hidden", _int * 3), ("history", _int), ("look_ahead", _int))
 
 
 class Actuation(ctypes.Structure):
@@ -103,10 +108,12 @@ class Problem(ctypes.Structure):
         ("dt", _float),
         ("hover_action", _float),
         ("position_limit", _float),
-        ("age_limit", _float),
+        ("adjoint_limit", _float),
         ("clip", _float * OBSERVED),
         ("scale", _float * OBSERVED),
         ("noise", _float * OBSERVED),
+        ("ahead_clip", _float),
+        ("ahead_scale", _float),
         ("history_scale", _float),
         ("network", Network),
         ("actuation", Actuation),

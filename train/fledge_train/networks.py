@@ -14,10 +14,10 @@ from fledge_sim.rows import Float32
 from fledge_train.config import ActorConfig, SensorConfig
 
 
-def observation_terms(sensors: SensorConfig, history: int) -> tuple[ObservationTerm, ...]:
+def observation_terms(sensors: SensorConfig, history: int, look_ahead: int = 0) -> tuple[ObservationTerm, ...]:
     """Terms of the contract in the order in which the learner fills them."""
     s = sensors
-    terms = (
+    terms: tuple[ObservationTerm, ...] = (
         ObservationTerm("position_error", 3, "m", "heading", s.position_clip, s.position_scale, s.position_noise),
         ObservationTerm("rotation", 9, "1", "heading", 1.0, 1.0, s.rotation_noise),
         ObservationTerm("velocity_error", 3, "m/s", "heading", s.velocity_clip, s.velocity_scale, s.velocity_noise),
@@ -31,6 +31,9 @@ def observation_terms(sensors: SensorConfig, history: int) -> tuple[ObservationT
             s.angular_velocity_noise,
         ),
     )
+    if look_ahead:
+        clip, scale = s.look_ahead_clip, s.look_ahead_scale
+        terms = (*terms, ObservationTerm("look_ahead", 6 * look_ahead, "m, m/s", "heading", clip, scale, 0.0))
     past = ObservationTerm("action_history", 4 * history, "1", "actuator", 1.0, s.history_scale, 0.0)
     return (*terms, past) if history else terms
 
@@ -41,7 +44,8 @@ def contract_of(robot: Robot, actor: ActorConfig, sensors: SensorConfig, record:
         robot=robot.name,
         robot_sha256=robot.sha256,
         device_type=robot.device_type,
-        observation=observation_terms(sensors, actor.history),
+        observation=observation_terms(sensors, actor.history, actor.look_ahead),
+        look_ahead_spacing=actor.look_ahead_spacing if actor.look_ahead else 0.0,
         action=ActionMapping(
             kind=robot.actuation,
             low=robot.fraction_low,

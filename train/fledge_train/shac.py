@@ -48,6 +48,7 @@ class Shac:
         self._good = self._learner.parameter.copy()
         self._iteration = np.zeros((), np.int64)
         self._steps = np.zeros((), np.int64)
+        self._stage = 0
         self._critic: CriticStep | None = None
         if config.critic == "privileged":
             from fledge_train.critic import CriticStep  # torch is imported only for a critic
@@ -87,14 +88,23 @@ class Shac:
         put({"iteration": self._iteration, "steps": self._steps}, state)
         put(self._learner.state(), state, "learner.")
         self._learner.problem.adam.step = int(self._iteration)
+        self._draw_episodes(int(self._iteration) / self.config.iterations)
         self._good = self._learner.parameter.copy()
         if self._critic is not None:
             self._critic.restore(state)
 
     def _iterate(self, progress: float) -> Report:
         """One iteration; `progress` is the share of the run done before it."""
+        self._draw_episodes(progress)
         _schedule(self.config, self._learner.problem, progress)
         return self._learner.iterate() if self._critic is None else self._critic(progress)
+
+    def _draw_episodes(self, progress: float) -> None:
+        """New episodes in the pool when a stage of the curriculum begins; those that are under way go on."""
+        stage = min(int(progress * self.config.curriculum.stages), self.config.curriculum.stages - 1)
+        if stage != self._stage:
+            self._stage = stage
+            self._learner.pool[:] = build_pool(self.config, robots.load(self.config.robot), DT, stage)
 
     def _assemble(self, flat: Float32) -> Policy:
         return assemble(self.contract, networks.unflatten(self.contract, flat))
@@ -147,20 +157,22 @@ def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
         setattr(problem.cost, field.name, getattr(config.cost, field.name).at(progress))
     problem.adam.rate = config.learning_rate.at(progress)
     problem.horizon = round(config.horizon.at(progress))
+    problem.adjoint_limit = config.adjoint_limit.at(progress)
 
 
 def _problem(config: TrainConfig, robot: Robot) -> Problem:
     """Scalars of the native problem; the learner adds the arrays."""
     longest = round(max(config.horizon.start, config.horizon.end))
     p = Problem(environments=config.environments, horizon=longest, effects=Physics(drag=True).effects, dt=DT)
-    p.hover_action, p.position_limit, p.age_limit = robot.hover_action, config.position_limit, config.age_limit
+    p.hover_action, p.position_limit = robot.hover_action, config.position_limit
     terms = networks.observation_terms(config.sensors, 0)
     for name in ("clip", "scale", "noise"):
         getattr(p, name)[:OBSERVED] = [getattr(term, name) for term in terms for _ in range(term.size)]
     p.history_scale = config.sensors.history_scale
+    p.ahead_clip, p.ahead_scale = config.sensors.look_ahead_clip, config.sensors.look_ahead_scale
     p.network.kind, p.network.layers = int(config.actor.kind == "gru"), len(config.actor.hidden)
     p.network.hidden[: len(config.actor.hidden)] = config.actor.hidden
-    p.network.history = config.actor.history
+    p.network.history, p.network.look_ahead = config.actor.history, config.actor.look_ahead
     p.actuation.kind, p.actuation.full_scale = int(robot.actuation == "thrust_fraction"), robot.full_scale
     p.actuation.fraction_low, p.actuation.fraction_high = robot.fraction_low, robot.fraction_high
     p.actuation.thrust_curve[:] = robot.thrust_curve

@@ -1,7 +1,7 @@
 /* actor.h: the policy network, forward for one step and in reverse, for an MLP or a GRU (fledge_sim/policy.py).
  *
- * Input: LEARNER_OBSERVED scaled observations and, at will, a window of past actions. The window is a view into the
- * trace of actions, so nothing is copied: its scale is folded into the packed weights.
+ * Input: scaled observations, at will future references, and, at will, a window of past actions. The window is a view
+ * into the trace of actions, so nothing is copied: its scale is folded into the packed weights.
  */
 #ifndef FLEDGE_ACTOR_H
 #define FLEDGE_ACTOR_H
@@ -9,7 +9,7 @@
 #include "learner.h"
 #include "linear.h"
 
-enum { INPUT_STRIDE = (LEARNER_OBSERVED + TILE - 1) / TILE * TILE, OUTPUT_STRIDE = TILE };
+enum { INPUT_MAX = LEARNER_OBSERVED + LEARNER_AHEAD * LEARNER_AHEAD_MAX + TILE, OUTPUT_STRIDE = TILE };
 
 struct actor {
     struct learner_network shape;
@@ -21,7 +21,7 @@ struct actor {
 
 /* Everything one block of environments leaves behind in the forward pass and in reverse, per step. */
 struct actor_trace {
-    real *input;                         /* [INPUT_STRIDE] */
+    real *input;                         /* [input_stride] */
     real *layer[LEARNER_LAYERS_MAX];     /* [hidden], activations; for a GRU the state, one row more */
     real *layer_bar[LEARNER_LAYERS_MAX]; /* [hidden], adjoint before the activation; GRU: gates_bar instead */
     real *gates;                         /* [4 hidden]: reset, update, candidate, recurrent part of the candidate */
@@ -29,7 +29,8 @@ struct actor_trace {
     real *output_bar;                    /* [OUTPUT_STRIDE], before the tanh */
 };
 
-static inline int actor_inputs(const struct learner_network *n) { return LEARNER_OBSERVED + 4 * n->history; }
+static inline int actor_inputs(const struct learner_network *n) { return learner_observed(n) + 4 * n->history; }
+static inline int input_stride(const struct learner_network *n) { return padded(learner_observed(n)); }
 
 static inline void start_from(const float *bias, int size, real *out) {
     for (int i = 0; i < size; i++) out[i] = real_splat(bias[i]);
@@ -43,7 +44,7 @@ static inline void gru_forward(const struct actor *a, const struct actor_trace *
     real recurrent[3 * LEARNER_HIDDEN_MAX];
     start_from(a->bias[0], 3 * h, gate);
     start_from(a->bias_recurrent, 3 * h, recurrent);
-    multiply(&a->observed, trace->input + t * INPUT_STRIDE, gate);
+    multiply(&a->observed, trace->input + t * input_stride(&a->shape), gate);
     multiply(&a->history, window, gate);
     multiply(&a->recurrent, state, recurrent);
     for (int i = 0; i < h; i++) {
@@ -80,7 +81,7 @@ static inline void mlp_forward(const struct actor *a, const struct actor_trace *
         real *out = trace->layer[l] + t * size;
         start_from(a->bias[l], size, out);
         if (l == 0) {
-            multiply(&a->observed, trace->input + t * INPUT_STRIDE, out);
+            multiply(&a->observed, trace->input + t * input_stride(&a->shape), out);
             multiply(&a->history, window, out);
         } else {
             multiply(&a->dense[l], trace->layer[l - 1] + t * a->shape.hidden[l - 1], out);
@@ -121,7 +122,7 @@ static inline void actor_forward(const struct actor *a, const struct actor_trace
     for (int i = 0; i < 4; i++) action[i] = rational_tanh(out[i]);
 }
 
-/* action_bar: adjoint of the action. Adds to input_bar[INPUT_STRIDE] and to the window's adjoint; state_bar as in
+/* action_bar: adjoint of the action. Adds to input_bar[input_stride] and to the window's adjoint; state_bar as in
  * gru_reverse (unused for an MLP). */
 static inline void actor_reverse(const struct actor *a, const struct actor_trace *trace, int t, const real *action,
                                  const real *action_bar, real *state_bar, real *input_bar, real *window_bar) {

@@ -23,8 +23,9 @@ static inline int pack(struct matrix *m, const float *weight, int stride, int fi
 /* First layer or gates: observed and history columns of one weight. */
 static inline int pack_input(struct actor *a, const float *weight, int outputs, float history_scale, float *memory) {
     const int stride = actor_inputs(&a->shape), history = 4 * a->shape.history;
-    const int used = pack(&a->observed, weight, stride, 0, LEARNER_OBSERVED, outputs, 1, memory);
-    return used + pack(&a->history, weight, stride, LEARNER_OBSERVED, history, outputs, history_scale, memory + used);
+    const int observed = learner_observed(&a->shape);
+    const int used = pack(&a->observed, weight, stride, 0, observed, outputs, 1, memory);
+    return used + pack(&a->history, weight, stride, observed, history, outputs, history_scale, memory + used);
 }
 
 static inline void actor_pack(struct actor *a, const struct learner_network *shape, const float *parameter,
@@ -60,10 +61,11 @@ static inline void actor_pack(struct actor *a, const struct learner_network *sha
  */
 static inline float *gradient_input(const struct actor *a, const struct actor_trace *trace, const real *window,
                                     struct rows bar, int outputs, int steps, float history_scale, float *gradient) {
-    const int inputs = actor_inputs(&a->shape);
-    contract(bar, outputs, (struct rows){trace->input, INPUT_STRIDE}, LEARNER_OBSERVED, steps, 1, gradient, inputs);
-    contract(bar, outputs, (struct rows){window, 4}, 4 * a->shape.history, steps, history_scale,
-             gradient + LEARNER_OBSERVED, inputs);
+    const int inputs = actor_inputs(&a->shape), observed = learner_observed(&a->shape);
+    const struct rows input = {trace->input, input_stride(&a->shape)};
+    contract(bar, outputs, input, observed, steps, 1, gradient, inputs);
+    contract(bar, outputs, (struct rows){window, 4}, 4 * a->shape.history, steps, history_scale, gradient + observed,
+             inputs);
     return gradient + outputs * inputs;
 }
 

@@ -28,40 +28,76 @@ static inline void reference_error(const real *env, const real phase[6], const r
     }
 }
 
-/* phase: cosines and sines; one step by rotation, no trigonometry. */
-static inline void reference_advance(const real *env, real phase[6]) {
+/* phase: cosines and sines of three angles; turns each by the angle whose cosine and sine are given. */
+static inline void rotate_phase(const real cosine[3], const real sine[3], real phase[6]) {
     for (int i = 0; i < 3; i++) {
         const real c = phase[i], s = phase[3 + i];
-        const real dc = env[LEARNER_COSINE_STEP + i], ds = env[LEARNER_SINE_STEP + i];
-        phase[i] = c * dc - s * ds, phase[3 + i] = s * dc + c * ds;
+        phase[i] = c * cosine[i] - s * sine[i], phase[3 + i] = s * cosine[i] + c * sine[i];
     }
 }
 
-/* Scaled network input from the true state and the reference error. */
-static inline void observe(const struct learner_problem *p, const real *state, const real error[6], real noise_scale,
-                           random_lanes *random, real *input) {
-    real sensed[LEARNER_OBSERVED];
+/* One step by rotation, no trigonometry. */
+static inline void reference_advance(const real *env, real phase[6]) {
+    rotate_phase(env + LEARNER_COSINE_STEP, env + LEARNER_SINE_STEP, phase);
+}
+
+/* What the sensors say: errors, attitude and rates of the true state, with noise. */
+static inline void sense(const struct learner_problem *p, const real *state, const real error[6], real noise_scale,
+                         random_lanes *random, real sensed[LEARNER_OBSERVED]) {
     for (int i = 0; i < 3; i++) {
         sensed[i] = error[i], sensed[VELOCITY_ERROR + i] = error[3 + i];
         sensed[ANGULAR_VELOCITY + i] = state[QUADROTOR_ANGULAR_VELOCITY + i];
     }
     quaternion_matrix(state + QUADROTOR_QUATERNION, sensed + ROTATION);
+    for (int i = 0; i < LEARNER_OBSERVED; i++) sensed[i] += p->noise[i] * noise_scale * sample_noise(random);
+}
+
+/* Scaled network input from what was sensed. */
+static inline void observe(const struct learner_problem *p, const real sensed[LEARNER_OBSERVED], real *input) {
     for (int i = 0; i < LEARNER_OBSERVED; i++) {
         const real bound = real_splat(p->clip[i]);
-        const real noisy = sensed[i] + p->noise[i] * noise_scale * sample_noise(random);
-        input[i] = p->scale[i] * real_clip(noisy, -bound, bound);
+        input[i] = p->scale[i] * real_clip(sensed[i], -bound, bound);
     }
 }
 
-/* Adds to the adjoint of the state; a clipped element passes nothing. */
+/* Future references minus the sensed position and velocity, nearest first, behind the observation. With the reference r
+ * and its sensed error e, r(t + s) - (r(t) + e) = A (cos(phase + w s) - cos(phase)) - e, and likewise the velocity. */
+static inline void look_ahead(const struct learner_problem *p, const real *env, const real phase[6],
+                              const real sensed[LEARNER_OBSERVED], real *input) {
+    const real bound = real_splat(p->ahead_clip);
+    real later[6];
+    for (int i = 0; i < 6; i++) later[i] = phase[i];
+    for (int k = 0; k < p->network.look_ahead; k++) {
+        real *ahead = input + LEARNER_OBSERVED + LEARNER_AHEAD * k;
+        rotate_phase(env + LEARNER_COSINE_AHEAD, env + LEARNER_SINE_AHEAD, later);
+        for (int i = 0; i < 3; i++) {
+            const real amplitude = env[LEARNER_AMPLITUDE + i], speed = amplitude * env[LEARNER_FREQUENCY + i];
+            const real position = amplitude * (later[i] - phase[i]) - sensed[i];
+            const real velocity = speed * (phase[3 + i] - later[3 + i]) - sensed[VELOCITY_ERROR + i];
+            ahead[i] = p->ahead_scale * real_clip(position, -bound, bound);
+            ahead[3 + i] = p->ahead_scale * real_clip(velocity, -bound, bound);
+        }
+    }
+}
+
+/* Adjoint of what was sensed: a clipped element passes nothing. */
+static inline real unclipped(real bound, real input, real bar) {
+    return real_select(real_greater(bound, input) & real_greater(input, -bound), bar, real_splat(0));
+}
+
+/* Adds to the adjoint of the state. */
 static inline void observe_reverse(const struct learner_problem *p, const real *state, const real *input,
                                    const real *input_bar, real *state_bar) {
     real bar[LEARNER_OBSERVED];
-    for (int i = 0; i < LEARNER_OBSERVED; i++) {
-        const real bound = real_splat(p->clip[i] * p->scale[i]);
-        const real_mask inside = real_greater(bound, input[i]) & real_greater(input[i], -bound);
-        bar[i] = real_select(inside, p->scale[i] * input_bar[i], real_splat(0));
-    }
+    for (int i = 0; i < LEARNER_OBSERVED; i++)
+        bar[i] = unclipped(real_splat(p->clip[i] * p->scale[i]), input[i], p->scale[i] * input_bar[i]);
+    const real bound = real_splat(p->ahead_clip * p->ahead_scale);
+    for (int k = 0; k < p->network.look_ahead; k++)
+        for (int i = 0; i < 3; i++) {
+            const int at = LEARNER_OBSERVED + LEARNER_AHEAD * k + i;
+            bar[i] -= unclipped(bound, input[at], p->ahead_scale * input_bar[at]);
+            bar[VELOCITY_ERROR + i] -= unclipped(bound, input[at + 3], p->ahead_scale * input_bar[at + 3]);
+        }
     for (int i = 0; i < 3; i++) {
         state_bar[QUADROTOR_POSITION + i] += bar[i];
         state_bar[QUADROTOR_VELOCITY + i] += bar[VELOCITY_ERROR + i];
@@ -70,13 +106,13 @@ static inline void observe_reverse(const struct learner_problem *p, const real *
     quaternion_matrix_reverse(state + QUADROTOR_QUATERNION, bar + ROTATION, state_bar + QUADROTOR_QUATERNION);
 }
 
-/* Command with fractional delay, u_t = d0 a_t + d1 a_t-1 + d2 a_t-2, to rotor speed set-points and their slopes.
+/* Command with fractional delay, u_t = sum_d weight_d a_t-d, to rotor speed set-points and their slopes.
  * action: the row of step t, the past before it. */
 static inline void command(const struct learner_problem *p, const real *env, const real *action, real setpoint[4],
                            real slope[4]) {
     for (int i = 0; i < 4; i++) {
-        const real u = env[LEARNER_DELAY] * action[i] + env[LEARNER_DELAY + 1] * action[i - 4] +
-                       env[LEARNER_DELAY + 2] * action[i - 8];
+        real u = env[LEARNER_DELAY] * action[i];
+        for (int d = 1; d < LEARNER_DELAYS; d++) u += env[LEARNER_DELAY + d] * action[i - 4 * d];
         setpoint[i] = quadrotor_setpoint(&p->actuation, u, &slope[i]);
     }
 }
@@ -84,7 +120,7 @@ static inline void command(const struct learner_problem *p, const real *env, con
 static inline void command_reverse(const real *env, const real slope[4], const real setpoint_bar[4], real *action_bar) {
     for (int i = 0; i < 4; i++) {
         const real u_bar = slope[i] * setpoint_bar[i];
-        for (int d = 0; d < 3; d++) action_bar[i - 4 * d] += env[LEARNER_DELAY + d] * u_bar;
+        for (int d = 0; d < LEARNER_DELAYS; d++) action_bar[i - 4 * d] += env[LEARNER_DELAY + d] * u_bar;
     }
 }
 

@@ -106,7 +106,7 @@ void learner_reset(struct learner_problem *p, int32_t everyone) {
     for (int32_t i = 0; i < p->environments; i++) {
         const float age = p->environment[(ptrdiff_t)LEARNER_AGE * p->environments + i];
         const int failed = !(error_of(p, i) <= p->position_limit) || age >= LEARNER_FAILED_AGE;
-        if (!everyone && !failed && age < p->age_limit) continue;
+        if (!everyone && !failed && age < p->environment[(ptrdiff_t)LEARNER_LIFE * p->environments + i]) continue;
         p->report.failures += failed;
         p->report.resets++;
         reset_one(p, i);

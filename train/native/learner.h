@@ -14,8 +14,11 @@
 enum {
     LEARNER_GRANULE = 16,   /* environments come in multiples of the widest variant's lanes */
     LEARNER_ALIGNMENT = 64, /* [bytes] */
-    LEARNER_ABI = 3,        /* raised with every change of this file; learner.py refuses another */
+    LEARNER_ABI = 4,        /* raised with every change of this file; learner.py refuses another */
     LEARNER_OBSERVED = 18,  /* position error 3, rotation 9, velocity error 3, angular velocity 3 */
+    LEARNER_AHEAD = 6,      /* of one future reference: position 3, velocity 3 */
+    LEARNER_AHEAD_MAX = 16, /* future references */
+    LEARNER_DELAYS = 4,     /* a command mixes this many actions: delays of 0 to 3 steps */
     LEARNER_LAYERS_MAX = 3,
     LEARNER_HIDDEN_MAX = 128,
     LEARNER_HORIZON_MAX = 256
@@ -25,15 +28,18 @@ enum {
 enum learner_row {
     LEARNER_STATE = 0,                                        /* 17, quadrotor.h */
     LEARNER_PARAMETER = LEARNER_STATE + QUADROTOR_STATES,     /* 51, quadrotor.h */
-    LEARNER_DELAY = LEARNER_PARAMETER + QUADROTOR_PARAMETERS, /* 3, weights of a_t, a_t-1, a_t-2 in the command */
-    LEARNER_AMPLITUDE = LEARNER_DELAY + 3,                    /* 3, [m] per axis: r = A cos(phase) */
+    LEARNER_DELAY = LEARNER_PARAMETER + QUADROTOR_PARAMETERS, /* LEARNER_DELAYS, weights of a_t, a_t-1, .. */
+    LEARNER_AMPLITUDE = LEARNER_DELAY + LEARNER_DELAYS,       /* 3, [m] per axis: r = A cos(phase) */
     LEARNER_FREQUENCY = LEARNER_AMPLITUDE + 3,                /* 3, [rad/s] */
     LEARNER_COSINE = LEARNER_FREQUENCY + 3,                   /* 3, cos(phase) */
     LEARNER_SINE = LEARNER_COSINE + 3,                        /* 3, sin(phase) */
     LEARNER_COSINE_STEP = LEARNER_SINE + 3,                   /* 3, cos(frequency dt) */
     LEARNER_SINE_STEP = LEARNER_COSINE_STEP + 3,              /* 3, sin(frequency dt) */
-    LEARNER_NOISE = LEARNER_SINE_STEP + 3,                    /* 1, factor on the sensor noise */
-    LEARNER_POOL_ROWS = LEARNER_NOISE + 1,
+    LEARNER_COSINE_AHEAD = LEARNER_SINE_STEP + 3,             /* 3, cos(frequency times spacing of the look-ahead) */
+    LEARNER_SINE_AHEAD = LEARNER_COSINE_AHEAD + 3,            /* 3, sin(likewise) */
+    LEARNER_NOISE = LEARNER_SINE_AHEAD + 3,                   /* 1, factor on the sensor noise */
+    LEARNER_LIFE = LEARNER_NOISE + 1,                         /* 1, [steps] after which the episode starts over */
+    LEARNER_POOL_ROWS = LEARNER_LIFE + 1,
     LEARNER_AGE = LEARNER_POOL_ROWS, /* 1, [steps] since reset */
     LEARNER_MEMORY                   /* recurrent state, then past actions, oldest first; see learner_memory_rows */
 };
@@ -45,6 +51,7 @@ struct learner_network {
     int32_t layers;                     /* hidden layers; 1 for a GRU */
     int32_t hidden[LEARNER_LAYERS_MAX]; /* multiples of 8, at most LEARNER_HIDDEN_MAX */
     int32_t history;                    /* past actions (4 numbers each) in the input */
+    int32_t look_ahead;                 /* future references (LEARNER_AHEAD numbers each) in the input */
 };
 
 /* Weights of the cost of one step; every term is a sum of squares. */
@@ -72,8 +79,9 @@ struct learner_problem {
     float dt;         /* [s] */
     float hover_action;
     float position_limit; /* [m], any axis, of the error: reset beyond it */
-    float age_limit;      /* [steps] */
+    float adjoint_limit;  /* on the norm of an environment's adjoint of position to angular velocity [cost per SI] */
     float clip[LEARNER_OBSERVED], scale[LEARNER_OBSERVED], noise[LEARNER_OBSERVED];
+    float ahead_clip, ahead_scale; /* of the future references */
     float history_scale;
     struct learner_network network;
     struct quadrotor_actuation actuation;
@@ -101,8 +109,14 @@ struct learner_problem {
 static inline int32_t learner_recurrent_rows(const struct learner_network *n) {
     return n->kind == LEARNER_GRU ? n->hidden[0] : 0;
 }
-/* Past actions that are kept: what the network sees, and two for the control delay. */
-static inline int32_t learner_past_actions(const struct learner_network *n) { return n->history > 2 ? n->history : 2; }
+/* Past actions that are kept: what the network sees, and those for the control delay. */
+static inline int32_t learner_past_actions(const struct learner_network *n) {
+    return n->history > LEARNER_DELAYS - 1 ? n->history : LEARNER_DELAYS - 1;
+}
+/* Network inputs that come from sensors and reference; the past actions follow. */
+static inline int32_t learner_observed(const struct learner_network *n) {
+    return LEARNER_OBSERVED + LEARNER_AHEAD * n->look_ahead;
+}
 static inline int32_t learner_rows_of(const struct learner_network *n) {
     return LEARNER_MEMORY + learner_recurrent_rows(n) + 4 * learner_past_actions(n);
 }

@@ -44,7 +44,7 @@ static struct block lay_out(const struct learner_problem *p, struct arena *arena
     const struct learner_network *n = &p->network;
     const int steps = p->horizon, rows = steps + learner_past_actions(n), gru = n->kind == LEARNER_GRU;
     struct block b;
-    b.actor.input = take(arena, steps, INPUT_STRIDE);
+    b.actor.input = take(arena, steps, input_stride(n));
     b.actor.output_bar = take(arena, steps, OUTPUT_STRIDE);
     b.actor.gates = take(arena, steps, gru ? 4 * n->hidden[0] : 0);
     b.actor.gates_bar = take(arena, steps, gru ? 4 * n->hidden[0] : 0);
@@ -151,13 +151,18 @@ static void advance(const struct learner_problem *p, const struct block *b, int 
 static void forward_block(struct learner_problem *p, const struct actor *actor, int index) {
     const struct block b = block_at(p, index);
     const int past = learner_past_actions(&p->network), history = p->network.history;
+    const int stride = input_stride(&p->network);
     random_lanes *random = (random_lanes *)(void *)(p->random + (ptrdiff_t)index * REAL_LANES);
     real phase[6], alive = real_splat(1), cost = real_splat(0), distance = real_splat(0);
     load_block(p, index, &b, phase);
     for (int t = 0; t < p->horizon; t++) {
-        real *action = b.action + 4 * (past + t), *input = b.actor.input + t * INPUT_STRIDE;
-        observe(p, b.state + t * QUADROTOR_STATES, b.error + t * 6, b.env[LEARNER_NOISE], random, input);
-        for (int i = LEARNER_OBSERVED; i < INPUT_STRIDE; i++) input[i] = real_splat(0);
+        real *action = b.action + 4 * (past + t), *input = b.actor.input + t * stride;
+        const real *state = b.state + t * QUADROTOR_STATES;
+        real sensed[LEARNER_OBSERVED];
+        sense(p, state, b.error + t * 6, b.env[LEARNER_NOISE], random, sensed);
+        observe(p, sensed, input);
+        if (p->network.look_ahead) look_ahead(p, b.env, phase, sensed, input);
+        for (int i = learner_observed(&p->network); i < stride; i++) input[i] = real_splat(0);
         actor_forward(actor, &b.actor, t, action - 4 * history, action);
         command(p, b.env, action, b.setpoint + 4 * t, b.slope + 4 * t);
         advance(p, &b, t, phase, &alive);
@@ -189,9 +194,20 @@ static void advance_reverse(const struct learner_problem *p, const struct block 
     command_reverse(b->env, b->slope + 4 * t, setpoint_bar, b->action_bar + row);
 }
 
+/* Shortens an adjoint that grew beyond the limit, environment by environment: a flight that tumbles would otherwise
+ * drown the others in the mean. `count`: environments times steps, which the adjoint is divided by. */
+static void limit_adjoint(const struct learner_problem *p, float count, real *l) {
+    real square = real_splat(1e-20f);
+    for (int i = 0; i < QUADROTOR_ROTOR_SPEED; i++) square += l[i] * l[i];
+    const real shrink = real_splat(p->adjoint_limit / count) / real_sqrt(square), one = real_splat(1);
+    const real factor = real_select(real_greater(one, shrink), shrink, one);
+    for (int i = 0; i < QUADROTOR_STATES; i++) l[i] *= factor;
+}
+
 static void reverse_block(const struct learner_problem *p, const struct actor *actor, int index) {
     const struct block b = block_at(p, index);
     const int past = learner_past_actions(&p->network), steps = p->horizon, history = p->network.history;
+    const int stride = input_stride(&p->network);
     real l[QUADROTOR_STATES], state_bar[LEARNER_HIDDEN_MAX], discount[LEARNER_HORIZON_MAX];
     for (int i = 0; i < 4 * (past + steps + 1); i++) b.action_bar[i] = real_splat(0);
     for (int i = 0; i < LEARNER_HIDDEN_MAX; i++) state_bar[i] = real_splat(0);
@@ -201,11 +217,13 @@ static void reverse_block(const struct learner_problem *p, const struct actor *a
     for (int t = 1; t < steps; t++) discount[t] = discount[t - 1] * p->cost.discount;
     for (int t = steps - 1; t >= 0; t--) {
         const int row = 4 * (past + t);
-        real input_bar[INPUT_STRIDE] = {{0}};
+        real input_bar[INPUT_MAX];
+        for (int i = 0; i < stride; i++) input_bar[i] = real_splat(0);
         advance_reverse(p, &b, t, discount[t], l);
+        limit_adjoint(p, (float)(steps * p->environments), l);
         actor_reverse(actor, &b.actor, t, b.action + row, b.action_bar + row, state_bar, input_bar,
                       b.action_bar + row - 4 * history);
-        observe_reverse(p, b.state + t * QUADROTOR_STATES, b.actor.input + t * INPUT_STRIDE, input_bar, l);
+        observe_reverse(p, b.state + t * QUADROTOR_STATES, b.actor.input + t * stride, input_bar, l);
     }
     actor_gradient(actor, &b.actor, b.action + 4 * (past - history), steps, p->history_scale, p->gradient);
 }

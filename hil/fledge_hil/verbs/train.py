@@ -30,12 +30,12 @@ PRESETS = config.PRESETS
 """Of shac."""
 ALGORITHMS = " ".join(f"{name}: {sentence}." for name, sentence in algorithms.SENTENCES.items())
 SPREADS: Mapping[str, Callable[[], Randomization]] = {
-    "around": Randomization,
+    "around": config.around,
     "none": randomize.none,
     "paper": randomize.paper,
     "10": partial(randomize.plus_minus, 0.1),
     "20": partial(randomize.plus_minus, 0.2),
-    "published": randomize.any_published_crazyflie,
+    "published": lambda: replace(randomize.any_published_crazyflie(), control_delay=config.around().control_delay),
 }
 INTERRUPTED = 130
 TEAM = "seeds.json"
@@ -53,7 +53,7 @@ class Options(Generic[C]):
     preset: str | None = None
     """Sets the defaults of what follows; the first of an algorithm is its default."""
     actor: Literal["gru", "mlp"] | None = None
-    """gru: recurrent, 16 units; the default of shac. mlp: dense layers over the observation and past actions."""
+    """gru: recurrent, 24 units; the default of shac. mlp: dense layers over the observation and past actions."""
     spread: Literal["around", "none", "paper", "10", "20", "published"] | None = None
     """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
     those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
