@@ -15,6 +15,7 @@ from fledge_sim.errors import FledgeError
 VERBS: Mapping[str, str] = {
     "fly": "train, export, check and fly on the virtual Crazyflie, in one go; writes a report",
     "train": "train a policy for a robot; writes runs/NAME/policy.npz",
+    "ablate": "leave one part of the paper's recipe out at a time, and say which of its findings replicate",
     "eval": "measure a policy in simulation: survival, hover, figure-eights, robustness",
     "bench": "measure the parts beside their peers: fledge bench sim, bench crosscheck, bench export",
     "export": "turn a policy into C for a microcontroller, and into ONNX",

@@ -14,10 +14,11 @@ from fledge_sim.errors import FledgeError
 if TYPE_CHECKING:
     from fledge_train.trainer import Config, Trainer
 
-Name = Literal["shac"]
+Name = Literal["shac", "td3"]
 NAMES: tuple[Name, ...] = get_args(Name)
 SENTENCES: Mapping[Name, str] = {
     "shac": "first-order gradients through the simulator; presets robust (about 2 s on one core), fast (0.3 s)",
+    "td3": "the recipe of Learning to Fly in Seconds: 300 000 steps in half a minute of one core",
 }
 """What the command line says of each."""
 
@@ -42,6 +43,10 @@ def find(name: str) -> Algorithm:
         from fledge_train import config
 
         return Algorithm(config.TrainConfig, config.PRESETS, ("gru", "mlp"), _begin_shac)
+    if name == "td3":
+        from fledge_train import td3_config
+
+        return Algorithm(td3_config.Td3Config, td3_config.PRESETS, ("mlp",), _begin_td3)
     raise FledgeError(f"no algorithm '{name}'; choose one of {', '.join(NAMES)}")
 
 
@@ -49,3 +54,9 @@ def _begin_shac(config: Any) -> Trainer:
     from fledge_train.shac import Shac
 
     return Shac(config)
+
+
+def _begin_td3(config: Any) -> Trainer:
+    from fledge_train.td3 import Td3
+
+    return Td3(config)
