@@ -5,10 +5,13 @@
 
 _Static_assert(POLICY_OUTPUT_SIZE == 4, "one action per motor");
 
+float act_ceiling(uint32_t spinning_ms) {
+    if (spinning_ms >= ACT_SPIN_UP_MS) return 1.0f;
+    return (float)spinning_ms * (2.0f / (float)ACT_SPIN_UP_MS) - 1.0f;
+}
+
 void act_fraction(const float action[4], float fraction[4]) {
-    for (int i = 0; i < 4; i++) {
-        const float share = (clip(action[i], -1.0f, 1.0f) + 1.0f) * 0.5f;
-        fraction[i] = clip(POLICY_ACTION_LOW + share * (POLICY_ACTION_HIGH - POLICY_ACTION_LOW), POLICY_ACTION_LOW,
-                           POLICY_ACTION_HIGH);
-    }
+    const float half = 0.5f * (POLICY_ACTION_HIGH - POLICY_ACTION_LOW);
+    for (int i = 0; i < 4; i++)
+        fraction[i] = clip(POLICY_ACTION_LOW + half + half * action[i], POLICY_ACTION_LOW, POLICY_ACTION_HIGH);
 }

@@ -2,6 +2,15 @@
 #ifndef FLEDGE_ACT_H
 #define FLEDGE_ACT_H
 
+#include <stdint.h>
+
+/* Rotors that stand draw several times the current of turning ones; all four at once can pull the battery down until
+ * the processor resets. So the largest action allowed rises from lowest to full over this time. */
+enum { ACT_SPIN_UP_MS = 300 };
+
+/* Largest action in [-1, 1] so long after the rotors began to turn. */
+float act_ceiling(uint32_t spinning_ms);
+
 /* fraction = low + (action + 1)/2 (high - low) per motor, M1..M4, clipped to low..high; finite whatever comes in. */
 void act_fraction(const float action[4], float fraction[4]);
 

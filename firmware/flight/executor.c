@@ -1,64 +1,101 @@
 #include "executor.h"
 
 #define NEVER 0xffffffffu
+#define PERIOD_US (1e6f / (float)POLICY_INFERENCE_RATE)
+#define GAP_US 1000000u /* a longer one is no period: the clock was set, or there is none */
 
-static float *newest(struct executor *executor) { return executor->history + EXECUTOR_HISTORY - 4; }
+/* Four motors; copied as one. */
+struct slot {
+    float motor[4];
+};
 
-void executor_reset(struct executor *executor) {
-    executor->inference_index = executor->native_index = NEVER;
-    executor->native_steps = executor->window_actions = 0;
-    for (int i = 0; i < EXECUTOR_STATES; i++) executor->state[i] = executor->state_temporary[i] = 0.0f;
-    for (int i = 0; i < EXECUTOR_HISTORY; i++) executor->history[i] = POLICY_ACTION_HOVER;
-    for (int i = 0; i < 4; i++) executor->action[i] = POLICY_ACTION_HOVER;
+#if POLICY_HISTORY_LENGTH > 0
+static struct slot *slots(struct executor *executor) {
+    return (struct slot *)(executor->observation + POLICY_OFFSET_ACTION_HISTORY);
+}
+
+static float *newest(struct executor *executor) { return slots(executor)[POLICY_HISTORY_LENGTH - 1].motor; }
+
+static void shift(struct executor *executor) {
+    for (int i = 0; i < POLICY_HISTORY_LENGTH - 1; i++) slots(executor)[i] = slots(executor)[i + 1];
+}
+#else
+static float *newest(struct executor *executor) { return executor->newest; }
+
+static void shift(struct executor *executor) { (void)executor; }
+#endif
+
+static void reset_actions(struct executor *executor) {
+    for (int i = 0; i < 4; i++) newest(executor)[i] = executor->action[i] = POLICY_ACTION_HOVER;
+#if POLICY_HISTORY_LENGTH > 0
+    for (int i = 0; i < 4 * POLICY_HISTORY_LENGTH; i++)
+        executor->observation[POLICY_OFFSET_ACTION_HISTORY + i] = POLICY_ACTION_HOVER;
+#endif
 #if POLICY_HISTORY_REUSE
     policy_reuse_reset(&executor->reuse);
 #endif
+}
+
+void executor_reset(struct executor *executor) {
+    executor->inference_index = executor->native_index = NEVER;
+    executor->native_steps = executor->native_lost = executor->window_actions = executor->time_us = 0;
+    executor->bias_us = executor->jitter_us = 0.0f;
+    for (int i = 0; i < EXECUTOR_STATES; i++) executor->state[i] = executor->state_temporary[i] = 0.0f;
+    for (int i = 0; i < POLICY_INPUT_SIZE; i++) executor->observation[i] = 0.0f;
+    reset_actions(executor);
 }
 
 uint32_t executor_due(const struct executor *executor, uint32_t since_takeover_ms) {
     return since_takeover_ms / EXECUTOR_INFERENCE_PERIOD_MS != executor->inference_index;
 }
 
-static void append_history(const struct executor *executor, float observation[POLICY_INPUT_SIZE]) {
-#if POLICY_OFFSET_ACTION_HISTORY >= 0
-    for (int i = 0; i < EXECUTOR_HISTORY; i++) observation[POLICY_OFFSET_ACTION_HISTORY + i] = executor->history[i];
-#else
-    (void)executor, (void)observation;
-#endif
+/* e = period - nominal; bias += (e - bias)/n, jitter += (|e - bias| - jitter)/n */
+static void measure_period(struct executor *executor, uint32_t time_us) {
+    const uint32_t period_us = time_us - executor->time_us;
+    executor->time_us = time_us;
+    if (executor->inference_index == NEVER || period_us == 0u || period_us > GAP_US) return;
+    const float share = 1.0f / (float)EXECUTOR_PERIODS, error = (float)period_us - PERIOD_US;
+    executor->bias_us += (error - executor->bias_us) * share;
+    const float away = error - executor->bias_us;
+    executor->jitter_us += ((away < 0.0f ? -away : away) - executor->jitter_us) * share;
 }
 
-static void infer(struct executor *executor, const float observation[POLICY_INPUT_SIZE], uint32_t is_native) {
+static void infer(struct executor *executor, uint32_t is_native, float ceiling) {
 #if POLICY_HISTORY_REUSE
-    policy_step_reuse(observation, &executor->reuse, is_native, executor->action);
+    policy_step_reuse(executor->observation, &executor->reuse, is_native, executor->action);
 #else
-    policy_step(observation, executor->state, is_native ? executor->state : executor->state_temporary,
+    policy_step(executor->observation, executor->state, is_native ? executor->state : executor->state_temporary,
                 executor->action);
 #endif
+    for (int i = 0; i < 4; i++) /* what is no number stays none, for the guard to see */
+        executor->action[i] = executor->action[i] > ceiling ? ceiling : executor->action[i];
 }
 
-static void run_native(struct executor *executor, const float observation[POLICY_INPUT_SIZE]) {
-    infer(executor, observation, 1u);
-    for (int i = 0; i < EXECUTOR_HISTORY - 4; i++) executor->history[i] = executor->history[i + 4];
+static void run_native(struct executor *executor, float ceiling) {
+    infer(executor, 1u, ceiling);
+    shift(executor);
     for (int i = 0; i < 4; i++) newest(executor)[i] = executor->action[i];
     executor->window_actions = 1;
     executor->native_steps++;
 }
 
 /* mean_k = mean_{k-1} + (a_k - mean_{k-1})/k */
-static void run_intermediate(struct executor *executor, const float observation[POLICY_INPUT_SIZE]) {
-    infer(executor, observation, 0u);
+static void run_intermediate(struct executor *executor, float ceiling) {
+    infer(executor, 0u, ceiling);
     executor->window_actions++;
     const float share = 1.0f / (float)executor->window_actions;
     for (int i = 0; i < 4; i++) newest(executor)[i] += (executor->action[i] - newest(executor)[i]) * share;
 }
 
-void executor_run(struct executor *executor, uint32_t since_takeover_ms, float observation[POLICY_INPUT_SIZE]) {
-    const uint32_t native_index = since_takeover_ms / EXECUTOR_NATIVE_PERIOD_MS;
-    executor->inference_index = since_takeover_ms / EXECUTOR_INFERENCE_PERIOD_MS;
-    append_history(executor, observation);
-    if (native_index != executor->native_index)
-        run_native(executor, observation);
-    else
-        run_intermediate(executor, observation);
+void executor_run(struct executor *executor, const struct executor_call *call) {
+    const uint32_t native_index = call->since_takeover_ms / EXECUTOR_NATIVE_PERIOD_MS;
+    measure_period(executor, call->time_us);
+    executor->inference_index = call->since_takeover_ms / EXECUTOR_INFERENCE_PERIOD_MS;
+    if (native_index != executor->native_index) {
+        if (executor->native_steps) executor->native_lost += native_index - executor->native_index - 1u;
+        run_native(executor, call->ceiling);
+    } else {
+        run_intermediate(executor, call->ceiling);
+    }
     executor->native_index = native_index;
 }

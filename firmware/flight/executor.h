@@ -2,7 +2,7 @@
  *
  * Recurrent state and action history advance on native steps only. Calls in between see a temporary copy of the state,
  * and the newest slot of the history is the mean of the actions given since the last native step: what was really
- * commanded over that step.
+ * commanded over that step. The times of the calls are passed in, and how regular they are is kept count of.
  */
 #ifndef FLEDGE_EXECUTOR_H
 #define FLEDGE_EXECUTOR_H
@@ -15,24 +15,37 @@ enum {
     EXECUTOR_NATIVE_PERIOD_MS = 1000 / POLICY_NATIVE_RATE,
     EXECUTOR_INFERENCE_PERIOD_MS = 1000 / POLICY_INFERENCE_RATE,
     EXECUTOR_STATES = POLICY_STATE_SIZE > 0 ? POLICY_STATE_SIZE : 1,
-    EXECUTOR_HISTORY = POLICY_HISTORY_LENGTH > 0 ? 4 * POLICY_HISTORY_LENGTH : 4
+    EXECUTOR_PERIODS = 64 /* inferences over which the times between them are averaged, about */
 };
 _Static_assert(1000 % POLICY_NATIVE_RATE == 0, "a native step is a whole number of 1 ms ticks");
 _Static_assert(1000 % POLICY_INFERENCE_RATE == 0, "an inference is a whole number of 1 ms ticks");
 _Static_assert(POLICY_INFERENCE_RATE % POLICY_NATIVE_RATE == 0, "every native step is an inference");
 
 struct executor {
-    uint32_t inference_index; /* of the last inference, counted in inference periods since take-over */
-    uint32_t native_index;    /* of the last native step, likewise */
-    uint32_t native_steps;    /* since take-over */
-    uint32_t window_actions;  /* inferences since the last native step, that one included */
-    float state[EXECUTOR_STATES];
-    float state_temporary[EXECUTOR_STATES];
-    float history[EXECUTOR_HISTORY]; /* oldest first; at least the newest slot exists */
-    float action[4];                 /* of the last inference */
 #if POLICY_HISTORY_REUSE
     struct policy_reuse reuse; /* what the older past actions add to the first layer */
 #endif
+    uint32_t inference_index; /* of the last inference, counted in inference periods since take-over */
+    uint32_t native_index;    /* of the last native step, likewise */
+    uint32_t native_steps;    /* since take-over */
+    uint32_t native_lost;     /* since take-over: what late calls have skipped */
+    uint32_t window_actions;  /* inferences since the last native step, that one included */
+    uint32_t time_us;         /* of the last inference */
+    float bias_us, jitter_us; /* running means of the period's error, and of its distance from that */
+    float state[EXECUTOR_STATES];
+    float state_temporary[EXECUTOR_STATES];
+    float observation[POLICY_INPUT_SIZE]; /* past actions included, oldest first */
+#if POLICY_HISTORY_LENGTH == 0
+    float newest[4]; /* mean of the actions given since the last native step */
+#endif
+    float action[4]; /* of the last inference */
+};
+
+/* One call. */
+struct executor_call {
+    uint32_t since_takeover_ms;
+    uint32_t time_us; /* any clock that runs on and wraps */
+    float ceiling;    /* [-1, 1], no action above it */
 };
 
 /* Take-over: state zero, every past action hover. */
@@ -41,7 +54,8 @@ void executor_reset(struct executor *executor);
 /* 1 if an inference is due `since_takeover_ms` after executor_reset. */
 uint32_t executor_due(const struct executor *executor, uint32_t since_takeover_ms);
 
-/* One inference; completes `observation` with the action history. The result is in executor->action. */
-void executor_run(struct executor *executor, uint32_t since_takeover_ms, float observation[POLICY_INPUT_SIZE]);
+/* One inference on executor->observation, of which the caller fills all but the past actions; the result is in
+ * executor->action. */
+void executor_run(struct executor *executor, const struct executor_call *call);
 
 #endif

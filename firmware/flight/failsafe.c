@@ -26,9 +26,10 @@ static uint32_t setpoint_usable(const struct flight_input *input) {
            input->setpoint_age_ms <= GUARD_SETPOINT_AGE_MAX_MS;
 }
 
-/* A weak motor or an empty battery does not get better: the reason is latched, and so is the landing. */
+/* A weak motor or an empty battery does not get better, and beyond the fence there is no way back that is known to be
+ * free: the reason is latched, and so is the landing. */
 static uint32_t must_land(enum flight_guard reason) {
-    return reason == FLIGHT_GUARD_BATTERY || reason == FLIGHT_GUARD_SATURATION;
+    return reason == FLIGHT_GUARD_BATTERY || reason == FLIGHT_GUARD_SATURATION || reason == FLIGHT_GUARD_FENCE;
 }
 
 enum flight_failsafe failsafe(const struct flight_input *input, enum flight_guard reason) {

@@ -11,8 +11,10 @@
 
 void figure_start(struct figure *figure, const float centre_world[3], float period, float scale) {
     for (int i = 0; i < 3; i++) figure->centre_world[i] = centre_world[i];
-    figure->period = period;
     figure->scale = scale;
+    figure->period = period;
+    figure->rate = 1.0f / period;
+    figure->braking = period > BRAKE_MIN ? RISE : RISE * BRAKE_MIN * figure->rate;
     figure->ramp = 0.0f;
     figure->turn = 0;
     figure->phase = FIGURE_FLOWN;
@@ -27,7 +29,7 @@ void figure_leave(struct figure *figure, uint32_t leave) {
 
 /* Distances along the figure are counted in seconds at full speed: one turn is T. */
 static uint32_t units(const struct figure *figure, float distance) {
-    return (uint32_t)(distance / figure->period * UNITS_PER_TURN);
+    return (uint32_t)(distance * figure->rate * UNITS_PER_TURN);
 }
 
 /* Phase of the next passage. */
@@ -35,12 +37,7 @@ static uint32_t centre_ahead(const struct figure *figure) { return (figure->turn
 
 /* To it. */
 static float distance_ahead(const struct figure *figure) {
-    return (float)(centre_ahead(figure) - figure->turn) / UNITS_PER_TURN * figure->period;
-}
-
-/* b [1/s], of the ramp: as gently as it rises for T of 2.5 s or more; short periods need more. */
-static float braking(const struct figure *figure) {
-    return figure->period > BRAKE_MIN ? RISE : RISE * BRAKE_MIN / figure->period;
+    return (float)(centre_ahead(figure) - figure->turn) * (1.0f / UNITS_PER_TURN) * figure->period;
 }
 
 /* The ramp rises to `top`, then stays: the distance that dt covers. */
@@ -62,7 +59,7 @@ static float time_for(const struct figure *figure, float distance) {
 /* Rises to the speed from which braking just ends at the centre, keeps it if it is full speed, brakes:
  * d = (p^2 - r^2)/(2 a) + p^2/(2 b). */
 static float stop(struct figure *figure, float dt) {
-    const float b = braking(figure), ahead = distance_ahead(figure);
+    const float b = figure->braking, ahead = distance_ahead(figure);
     figure->ramp = clip(figure->ramp, 0.0f, square_root(2.0f * b * ahead));
     const float squared = (2.0f * RISE * b * ahead + b * figure->ramp * figure->ramp) / (RISE + b);
     const float peak = clip(square_root(squared), figure->ramp, 1.0f);
@@ -77,13 +74,15 @@ static float stop(struct figure *figure, float dt) {
     figure->ramp = clip(peak - b * slowing, 0.0f, 1.0f);
     const uint32_t short_of_it = units(figure, figure->ramp * figure->ramp / (2.0f * b));
     figure->turn = centre_ahead(figure) - short_of_it;
-    return short_of_it ? -1.0f : clip(left, 0.0f, dt);
+    if (short_of_it) return -1.0f;
+    figure->ramp = 0.0f;
+    return clip(left, 0.0f, dt);
 }
 
 float figure_advance(struct figure *figure, float dt) {
     const float ahead = distance_ahead(figure);
     if (figure->phase == FIGURE_LEFT && figure->ramp <= AT_REST) return dt;
-    if (figure->phase == FIGURE_LEFT && figure->ramp * figure->ramp <= 2.0f * braking(figure) * ahead)
+    if (figure->phase == FIGURE_LEFT && figure->ramp * figure->ramp <= 2.0f * figure->braking * ahead)
         figure->phase = FIGURE_STOPPING;
     const float passage = figure->phase == FIGURE_LEFT ? time_for(figure, ahead) : 0.0f;
     if (figure->phase == FIGURE_FLOWN || dt < passage) {
@@ -102,7 +101,7 @@ float figure_advance(struct figure *figure, float dt) {
 void figure_place(const struct figure *figure, float position_world[3], float velocity_world[3]) {
     const float scale = figure->scale;
     const struct sine_cosine a = turn_sine_cosine(figure->turn);
-    const float speed = scale * figure->ramp * TURN_RADIANS / figure->period;
+    const float speed = scale * figure->ramp * TURN_RADIANS * figure->rate;
     position_world[0] = figure->centre_world[0] - scale * a.sine;
     position_world[1] = figure->centre_world[1] - scale * a.sine * a.cosine;
     position_world[2] = figure->centre_world[2];

@@ -17,8 +17,10 @@ enum figure_phase {
 
 struct figure {
     float centre_world[3];
-    float period;   /* T [s] */
     float scale;    /* s [m], half width */
+    float period;   /* T [s] */
+    float rate;     /* 1/T [1/s] */
+    float braking;  /* b [1/s], of the ramp */
     float ramp;     /* [1] */
     uint32_t turn;  /* a, turn.h */
     uint32_t phase; /* enum figure_phase */

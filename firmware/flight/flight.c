@@ -7,27 +7,38 @@
 
 void flight_init(struct flight *flight) {
     flight->mode = FLIGHT_STOCK;
-    flight->takeover_ms = flight->inferences = 0;
+    flight->takeover_ms = flight->spins_up = flight->inferences = flight->used = 0;
     flight->heading = (struct heading){.cosine = 1.0f, .sine = 0.0f};
     guard_init(&flight->guard);
     reference_init(&flight->reference);
     executor_reset(&flight->executor);
-    for (int i = 0; i < POLICY_INPUT_SIZE; i++) flight->observation[i] = 0.0f;
     flight->self_test_passed = policy_self_test() == 0u;
 }
 
 static void take_over(struct flight *flight, const struct flight_input *input) {
     flight->takeover_ms = input->time_ms;
+    flight->spins_up = input->rotors_idle != 0u;
     flight->heading = observe_heading(input);
     flight->guard.latched = FLIGHT_GUARD_OK;
+    flight->used = 1;
+}
+
+/* Between two take-overs there is a tick that refuses the policy before it is asked; the executor is cleared there, so
+ * that no tick does both. */
+static void clear_executor(struct flight *flight) {
+    if (!flight->used) return;
     executor_reset(&flight->executor);
+    flight->used = 0;
 }
 
 static enum flight_guard run_policy(struct flight *flight, const struct flight_input *input) {
     const uint32_t since_takeover_ms = input->time_ms - flight->takeover_ms;
     if (!executor_due(&flight->executor, since_takeover_ms)) return FLIGHT_GUARD_OK;
-    observe(input, &flight->reference, flight->heading, flight->observation);
-    executor_run(&flight->executor, since_takeover_ms, flight->observation);
+    const struct executor_call call = {.since_takeover_ms = since_takeover_ms,
+                                       .time_us = input->time_us,
+                                       .ceiling = flight->spins_up ? act_ceiling(since_takeover_ms) : 1.0f};
+    observe(input, &flight->reference, flight->heading, flight->executor.observation);
+    executor_run(&flight->executor, &call);
     flight->inferences++;
     return are_finite(flight->executor.action, 4) ? FLIGHT_GUARD_OK : FLIGHT_GUARD_ACTION;
 }
@@ -42,19 +53,20 @@ static enum flight_guard admit(struct flight *flight, const struct flight_input 
     return guard_envelope(&flight->guard, input, &flight->reference, elapsed_ms);
 }
 
-static void report(const struct flight *flight, const struct flight_input *input, enum flight_guard reason,
-                   struct flight_output *output) {
+static void report(const struct flight *flight, const struct flight_input *input, struct flight_output *output) {
     const uint32_t flying = flight->mode == FLIGHT_POLICY;
     output->controls_motors = flying;
     output->mode = flight->mode;
-    output->guard = reason;
     output->guard_latched = flight->guard.latched;
-    output->failsafe = flying ? FLIGHT_FAILSAFE_FOLLOW : failsafe(input, reason);
     output->contract_hash = POLICY_CONTRACT_HASH32;
     output->self_test_passed = flight->self_test_passed;
     output->inferences = flight->inferences;
     output->native_steps = flight->executor.native_steps;
+    output->native_lost = flight->executor.native_lost;
     output->deadline_misses = flight->guard.deadline_misses;
+    output->period_bias_us = flight->executor.bias_us;
+    output->period_jitter_us = flight->executor.jitter_us;
+    output->reference_over = flying && reference_over(&flight->reference, input);
     act_fraction(flight->executor.action, output->motor_fraction);
     for (int i = 0; i < 4; i++) {
         output->motor_fraction[i] = flying ? output->motor_fraction[i] : 0.0f;
@@ -66,15 +78,26 @@ static void report(const struct flight *flight, const struct flight_input *input
     }
 }
 
+/* Input that passed the guard can be followed by anybody, whatever the network then made of it. */
+static void refuse(struct flight *flight, const struct flight_input *input, enum flight_guard reason,
+                   struct flight_output *output) {
+    clear_executor(flight);
+    output->guard = reason;
+    output->failsafe = failsafe(input, reason);
+}
+
 void flight_tick(struct flight *flight, const struct flight_input *input, struct flight_output *output) {
     const uint32_t was_flying = flight->mode == FLIGHT_POLICY;
     const uint32_t elapsed_ms = guard_clock(&flight->guard, input->time_ms);
     guard_watch(&flight->guard, input, flight->executor.action, was_flying, elapsed_ms);
-    enum flight_guard reason = guard_settle(&flight->guard, admit(flight, input, elapsed_ms), was_flying);
+    const enum flight_guard reason = guard_settle(&flight->guard, admit(flight, input, elapsed_ms), was_flying);
     if (reason == FLIGHT_GUARD_OK) {
         if (!was_flying) take_over(flight, input);
-        reason = guard_settle(&flight->guard, run_policy(flight, input), 1u);
+        output->guard = guard_settle(&flight->guard, run_policy(flight, input), 1u);
+        output->failsafe = FLIGHT_FAILSAFE_FOLLOW;
+    } else {
+        refuse(flight, input, reason, output);
     }
-    flight->mode = reason == FLIGHT_GUARD_OK ? FLIGHT_POLICY : FLIGHT_STOCK;
-    report(flight, input, reason, output);
+    flight->mode = output->guard == FLIGHT_GUARD_OK ? FLIGHT_POLICY : FLIGHT_STOCK;
+    report(flight, input, output);
 }

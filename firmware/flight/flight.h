@@ -21,7 +21,18 @@ enum flight_setpoint_mode {
     FLIGHT_SETPOINT_RATE = 4      /* manual, turn rates instead of angles: stock controller */
 };
 
-enum flight_reference { FLIGHT_REFERENCE_COMMANDER = 0, FLIGHT_REFERENCE_FIGURE_EIGHT = 1 };
+/* Who says where to go. All but the first are generated on board; the commander must go on sending set-points, as the
+ * platform's supervisor demands, but they are not followed. Changes are smooth in position and velocity. */
+enum flight_reference {
+    FLIGHT_REFERENCE_COMMANDER = 0,    /* the commander's set-points; so is any other number */
+    FLIGHT_REFERENCE_FIGURE_EIGHT = 1, /* around the set-point; left at its centre */
+    FLIGHT_REFERENCE_HOLD = 2,         /* comes to rest and stays */
+    FLIGHT_REFERENCE_TAKE_OFF = 3,     /* straight up by take_off_height, and stays */
+    FLIGHT_REFERENCE_LAND = 4,         /* straight down to landing_height, and stays */
+    FLIGHT_REFERENCE_WAYPOINTS = 5     /* through the way points, and stays at the last */
+};
+
+enum { FLIGHT_WAYPOINTS_MAX = 8 };
 
 enum flight_mode { FLIGHT_STOCK = 0, FLIGHT_POLICY = 1 };
 
@@ -30,7 +41,7 @@ enum flight_guard {
     FLIGHT_GUARD_OK = 0,
     FLIGHT_GUARD_DISABLED = 1,       /* parameter `enable` is 0 */
     FLIGHT_GUARD_SELF_TEST = 2,      /* weights or golden vectors are wrong: refused until reboot */
-    FLIGHT_GUARD_NOT_FINITE = 3,     /* NaN or infinity in state or set-point */
+    FLIGHT_GUARD_NOT_FINITE = 3,     /* NaN or infinity in state or set-point, or a parameter out of range */
     FLIGHT_GUARD_QUATERNION = 4,     /* attitude is not a unit quaternion */
     FLIGHT_GUARD_POSITION_ERROR = 5, /* envelope of the contract left */
     FLIGHT_GUARD_VELOCITY = 6,
@@ -42,7 +53,9 @@ enum flight_guard {
     FLIGHT_GUARD_CALL_PERIOD = 12,   /* ticks were skipped or time ran backwards */
     FLIGHT_GUARD_VARIANCE = 13,      /* the estimator does not trust its position */
     FLIGHT_GUARD_BATTERY = 14,       /* the platform calls the battery low, for a while */
-    FLIGHT_GUARD_SATURATION = 15     /* a motor has been at a limit for too long: authority is lost */
+    FLIGHT_GUARD_SATURATION = 15,    /* a motor has been at a limit for too long: authority is lost */
+    FLIGHT_GUARD_TILT = 16,          /* tilted more than tilt_versine_max allows */
+    FLIGHT_GUARD_FENCE = 17          /* outside the fence */
 };
 
 /* What to do with the motors while the policy is off. */
@@ -70,6 +83,17 @@ struct flight_input {
     float figure_eight_scale;  /* [m], half width */
     float position_variance;   /* [m^2], largest of the three axes, by the estimator's own account */
     uint32_t battery_low;      /* 1: by the platform's own threshold */
+    uint32_t time_us;          /* of this call, any clock that runs on and wraps; for period_bias_us */
+    uint32_t rotors_idle;      /* 1: rotors stand or idle, so the policy spins them up gradually when it takes over */
+    float take_off_height;     /* [m], from where it begins: 0 to 5 */
+    float landing_height;      /* [m], world */
+    uint32_t waypoint_count;   /* 0 to FLIGHT_WAYPOINTS_MAX */
+    float waypoint_move;       /* [s], from point to point: 0.5 to 60 */
+    float waypoint_hold;       /* [s], rest at each: 0 to 60 */
+    float waypoints[3 * FLIGHT_WAYPOINTS_MAX]; /* [m], world axes, from where the walk begins */
+    float fence_low_world[3];                  /* [m]; an axis with low = high has no fence */
+    float fence_high_world[3];
+    float tilt_versine_max; /* [1], 1 - cos of the largest tilt, 0 to 2; 0: any tilt */
 };
 
 struct flight_output {
@@ -87,10 +111,14 @@ struct flight_output {
     float action[4];                   /* [-1, 1] */
     float reference_position_world[3]; /* what the policy is asked to follow now */
     float reference_velocity_world[3];
+    uint32_t reference_over; /* 1: take-off, landing, way points or coming to rest have ended */
+    uint32_t native_lost;    /* since take-over: native steps that late ticks have cost */
+    float period_bias_us;    /* mean error of the time between inferences, over about the last 64 */
+    float period_jitter_us;  /* mean deviation from it */
 };
 
-_Static_assert(sizeof(struct flight_input) == 4 * 29, "flight_input layout is shared with Python");
-_Static_assert(sizeof(struct flight_output) == 4 * 24, "flight_output layout is shared with Python");
+_Static_assert(sizeof(struct flight_input) == 4 * 67, "flight_input layout is shared with Python");
+_Static_assert(sizeof(struct flight_output) == 4 * 28, "flight_output layout is shared with Python");
 
 struct flight; /* defined in flight_state.h; the caller owns it */
 

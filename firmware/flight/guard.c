@@ -7,6 +7,9 @@
 #define QUATERNION_TOLERANCE 0.05f /* on |q|^2: 2.5 % on the length */
 #define FIGURE_PERIOD_MIN 1.0f     /* [s] */
 #define FIGURE_SCALE_MAX 5.0f      /* [m] */
+#define TAKE_OFF_MAX 5.0f          /* [m] */
+#define WAYPOINT_MOVE_MIN 0.5f     /* [s] */
+#define VERSINE_MAX 2.0f           /* upside down */
 #define SATURATED 0.999f           /* of an action in [-1, 1] */
 
 void guard_init(struct guard *guard) {
@@ -42,7 +45,7 @@ void guard_watch(struct guard *guard, const struct flight_input *input, const fl
     const uint32_t step_ms = elapsed_ms <= GUARD_PERIOD_MAX_MS ? elapsed_ms : 1u; /* a broken clock proves nothing */
     guard->battery_low_ms = lasting(guard->battery_low_ms, input->battery_low != 0u, step_ms, GUARD_BATTERY_MS);
     for (int i = 0; i < 4; i++) {
-        const uint32_t at_limit = action[i] >= SATURATED || action[i] <= -SATURATED;
+        const uint32_t at_limit = magnitude(action[i]) >= magnitude(SATURATED);
         guard->saturated_ms[i] = lasting(guard->saturated_ms[i], flying && at_limit, step_ms, GUARD_SATURATION_MS);
     }
 }
@@ -53,28 +56,49 @@ static uint32_t saturated(const struct guard *guard) {
     return 0;
 }
 
-uint32_t guard_followable(const struct flight_input *input) {
-    return input->setpoint_mode == FLIGHT_SETPOINT_POSITION || input->setpoint_mode == FLIGHT_SETPOINT_VELOCITY;
-}
-
 static uint32_t state_finite(const struct flight_input *input) {
     return are_finite(input->position_world, 3) && are_finite(input->velocity_world, 3) &&
            are_finite(input->quaternion_xyzw, 4) && are_finite(input->gyro_deg_s, 3) &&
            is_finite(input->position_variance);
 }
 
+/* NaN is in no range. */
+static uint32_t within(float x, float low, float high) { return x >= low && x <= high; }
+
 /* Only what will be used: fields that belong to another kind of set-point may hold anything. */
-static uint32_t setpoint_finite(const struct flight_input *input) {
-    if (!guard_followable(input)) return 1;
-    return are_finite(input->setpoint_position_world, 3) && are_finite(input->setpoint_velocity_world, 3);
+static uint32_t setpoint_usable(const struct flight_input *input) {
+    return !guard_followable(input) || (all_within(input->setpoint_position_world, 3, REFERENCE_REACH) &&
+                                        all_within(input->setpoint_velocity_world, 3, REFERENCE_SPEED));
+}
+
+/* By threes, so that the loop costs less than what is in it. */
+static uint32_t all_near(const float waypoints[3 * FLIGHT_WAYPOINTS_MAX]) {
+    for (int i = 0; i < FLIGHT_WAYPOINTS_MAX; i++)
+        if (!all_within(waypoints + 3 * i, 3, REFERENCE_REACH)) return 0;
+    return 1;
+}
+
+static uint32_t waypoints_usable(const struct flight_input *input) {
+    return input->waypoint_count <= FLIGHT_WAYPOINTS_MAX &&
+           within(input->waypoint_move, WAYPOINT_MOVE_MIN, WALK_MOVE_MAX) &&
+           within(input->waypoint_hold, 0.0f, WALK_MOVE_MAX) && all_near(input->waypoints);
 }
 
 /* A period near zero asks for an infinite speed. */
-static uint32_t figure_finite(const struct flight_input *input) {
-    if (input->reference != FLIGHT_REFERENCE_FIGURE_EIGHT) return 1;
-    const float scale = input->figure_eight_scale;
-    return is_finite(input->figure_eight_period) && input->figure_eight_period >= FIGURE_PERIOD_MIN &&
-           scale >= -FIGURE_SCALE_MAX && scale <= FIGURE_SCALE_MAX;
+static uint32_t reference_usable(const struct flight_input *input) {
+    if (input->reference == FLIGHT_REFERENCE_FIGURE_EIGHT)
+        return is_finite(input->figure_eight_period) && input->figure_eight_period >= FIGURE_PERIOD_MIN &&
+               within(input->figure_eight_scale, -FIGURE_SCALE_MAX, FIGURE_SCALE_MAX);
+    if (input->reference == FLIGHT_REFERENCE_TAKE_OFF) return within(input->take_off_height, 0.0f, TAKE_OFF_MAX);
+    if (input->reference == FLIGHT_REFERENCE_LAND) return all_within(&input->landing_height, 1, REFERENCE_REACH);
+    return input->reference != FLIGHT_REFERENCE_WAYPOINTS || waypoints_usable(input);
+}
+
+/* Of the user, who may have mistyped them: what is no limit must not pass as one. */
+static uint32_t limits_usable(const struct flight_input *input) {
+    for (int i = 0; i < 3; i++)
+        if (!(input->fence_low_world[i] <= input->fence_high_world[i])) return 0;
+    return within(input->tilt_versine_max, 0.0f, VERSINE_MAX);
 }
 
 static uint32_t quaternion_unit(const float quaternion_xyzw[4]) {
@@ -85,17 +109,29 @@ static uint32_t quaternion_unit(const float quaternion_xyzw[4]) {
 enum flight_guard guard_input(const struct flight_input *input, uint32_t self_test_passed) {
     if (!input->enable) return FLIGHT_GUARD_DISABLED;
     if (!self_test_passed) return FLIGHT_GUARD_SELF_TEST;
-    if (!state_finite(input) || !setpoint_finite(input) || !figure_finite(input)) return FLIGHT_GUARD_NOT_FINITE;
+    if (!state_finite(input) || !setpoint_usable(input) || !reference_usable(input) || !limits_usable(input))
+        return FLIGHT_GUARD_NOT_FINITE;
     if (!quaternion_unit(input->quaternion_xyzw)) return FLIGHT_GUARD_QUATERNION;
     return FLIGHT_GUARD_OK;
 }
 
-static uint32_t inside(const float x[3], const float centre[3], float limit) {
+static uint32_t near(const float x[3], const float y[3], float limit) {
+    const float away[3] = {x[0] - y[0], x[1] - y[1], x[2] - y[2]};
+    return all_within(away, 3, limit);
+}
+
+static uint32_t outside_fence(const struct flight_input *input) {
     for (int i = 0; i < 3; i++) {
-        const float difference = x[i] - centre[i];
-        if (!(difference >= -limit && difference <= limit)) return 0;
+        const float x = input->position_world[i], low = input->fence_low_world[i], high = input->fence_high_world[i];
+        if (low < high && (x < low || x > high)) return 1;
     }
-    return 1;
+    return 0;
+}
+
+/* 1 - cos(tilt) = 2 (x^2 + y^2)/|q|^2, what the body's z axis lacks of pointing up */
+static uint32_t tilted(const struct flight_input *input) {
+    const float limit = input->tilt_versine_max;
+    return limit > 0.0f && rotation_versine(input->quaternion_xyzw) > limit;
 }
 
 static uint32_t on_time(const struct guard *guard, uint32_t elapsed_ms) {
@@ -104,15 +140,16 @@ static uint32_t on_time(const struct guard *guard, uint32_t elapsed_ms) {
 
 enum flight_guard guard_envelope(const struct guard *guard, const struct flight_input *input,
                                  const struct reference *reference, uint32_t elapsed_ms) {
-    static const float zero[3] = {0.0f, 0.0f, 0.0f};
     const float *v = input->velocity_world;
     const float squared_speed = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
     const uint32_t followable = guard_followable(input);
-    if (followable && !inside(input->position_world, reference->position_world, POLICY_ENVELOPE_POSITION_ERROR))
+    if (followable && !near(input->position_world, reference->position_world, POLICY_ENVELOPE_POSITION_ERROR))
         return FLIGHT_GUARD_POSITION_ERROR;
     if (!(squared_speed <= POLICY_ENVELOPE_VELOCITY * POLICY_ENVELOPE_VELOCITY)) return FLIGHT_GUARD_VELOCITY;
-    if (!inside(input->gyro_deg_s, zero, POLICY_ENVELOPE_ANGULAR_VELOCITY / RADIANS_PER_DEGREE))
+    if (!all_within(input->gyro_deg_s, 3, POLICY_ENVELOPE_ANGULAR_VELOCITY / RADIANS_PER_DEGREE))
         return FLIGHT_GUARD_ANGULAR_VELOCITY;
+    if (tilted(input)) return FLIGHT_GUARD_TILT;
+    if (outside_fence(input)) return FLIGHT_GUARD_FENCE;
     if (input->state_age_ms > GUARD_STATE_AGE_MAX_MS) return FLIGHT_GUARD_STALE_STATE;
     if (followable && input->setpoint_age_ms > GUARD_SETPOINT_AGE_MAX_MS) return FLIGHT_GUARD_STALE_SETPOINT;
     if (!followable) return FLIGHT_GUARD_SETPOINT_MODE;

@@ -46,7 +46,9 @@ enum flight_guard guard_envelope(const struct guard *guard, const struct flight_
                                  const struct reference *reference, uint32_t elapsed_ms);
 
 /* 1 if the commander gives a position or a velocity. */
-uint32_t guard_followable(const struct flight_input *input);
+static inline uint32_t guard_followable(const struct flight_input *input) {
+    return input->setpoint_mode == FLIGHT_SETPOINT_POSITION || input->setpoint_mode == FLIGHT_SETPOINT_VELOCITY;
+}
 
 /* Latches a trip if the policy was flying, releases it when disabled; returns why the policy does not fly. */
 enum flight_guard guard_settle(struct guard *guard, enum flight_guard reason, uint32_t was_flying);

@@ -2,11 +2,7 @@
 
 #define RADIANS_PER_DEGREE 0.017453292519943295f
 
-struct heading observe_heading(const struct flight_input *input) {
-    float rotation[9];
-    rotation_from_quaternion(input->quaternion_xyzw, rotation);
-    return rotation_heading(rotation);
-}
+struct heading observe_heading(const struct flight_input *input) { return rotation_heading_of(input->quaternion_xyzw); }
 
 #if POLICY_OFFSET_POSITION_ERROR >= 0 || POLICY_OFFSET_VELOCITY_ERROR >= 0
 /* sensed minus commanded, turned into the heading frame */
@@ -22,7 +18,7 @@ static void observe_error(const float sensed_world[3], const float commanded_wor
 /* future minus sensed, position and velocity in turn, into the heading frame */
 static void observe_ahead(const struct flight_input *input, const struct reference *reference, struct heading heading,
                           float ahead[6 * POLICY_LOOK_AHEAD_COUNT]) {
-    reference_ahead(reference, ahead);
+    reference_ahead(reference, input, ahead);
     for (int k = 0; k < 2 * POLICY_LOOK_AHEAD_COUNT; k++) {
         const float *sensed_world = k % 2 ? input->velocity_world : input->position_world;
         float away_world[3];

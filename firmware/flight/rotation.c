@@ -4,9 +4,9 @@
 
 #define VERTICAL 1e-6f /* squared horizontal length of the x axis below which its yaw means nothing */
 
-float rotation_squared_norm(const float quaternion_xyzw[4]) {
-    const float *q = quaternion_xyzw;
-    return q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
+float rotation_versine(const float quaternion_xyzw[4]) {
+    const float x = quaternion_xyzw[0], y = quaternion_xyzw[1];
+    return 2.0f * (x * x + y * y) / rotation_squared_norm(quaternion_xyzw);
 }
 
 /* R = I + 2 w [u]x + 2 [u]x^2, with s = 2/|q|^2 in place of 2 so that no square root is needed. */
@@ -19,17 +19,19 @@ void rotation_from_quaternion(const float quaternion_xyzw[4], float rotation_wor
     r[6] = s * (x * z - w * y), r[7] = s * (y * z + w * x), r[8] = 1.0f - s * (x * x + y * y);
 }
 
-struct heading rotation_heading(const float rotation_world_from_body[9]) {
-    const float x = rotation_world_from_body[0], y = rotation_world_from_body[3];
+static struct heading heading_along(float x, float y) {
     const float squared = x * x + y * y;
     if (!(squared > VERTICAL)) return (struct heading){.cosine = 1.0f, .sine = 0.0f};
     const float scale = 1.0f / square_root(squared);
     return (struct heading){.cosine = x * scale, .sine = y * scale};
 }
 
-void heading_from_world(struct heading heading, const float vector_world[3], float vector_heading[3]) {
-    const float x = vector_world[0], y = vector_world[1];
-    vector_heading[0] = heading.cosine * x + heading.sine * y;
-    vector_heading[1] = heading.cosine * y - heading.sine * x;
-    vector_heading[2] = vector_world[2];
+struct heading rotation_heading(const float rotation_world_from_body[9]) {
+    return heading_along(rotation_world_from_body[0], rotation_world_from_body[3]);
+}
+
+struct heading rotation_heading_of(const float quaternion_xyzw[4]) {
+    const float x = quaternion_xyzw[0], y = quaternion_xyzw[1], z = quaternion_xyzw[2], w = quaternion_xyzw[3];
+    const float s = 2.0f / rotation_squared_norm(quaternion_xyzw);
+    return heading_along(1.0f - s * (y * y + z * z), s * (x * y + w * z));
 }

@@ -14,5 +14,11 @@ int main(void) {
     CHECK_NEAR(fraction[1], 0.875, 0);
     CHECK_NEAR(fraction[2], 0.125, 0);
     CHECK_NEAR(fraction[3], 0.875, 0);
+    /* from the lowest to the highest action in 0.3 s */
+    CHECK_NEAR(act_ceiling(0), -1, 0);
+    CHECK_NEAR(act_ceiling(ACT_SPIN_UP_MS / 2), 0, 1e-6);
+    CHECK_NEAR(act_ceiling(ACT_SPIN_UP_MS - 1), 1.0 - 2.0 / ACT_SPIN_UP_MS, 1e-6);
+    CHECK_NEAR(act_ceiling(ACT_SPIN_UP_MS), 1, 0);
+    CHECK_NEAR(act_ceiling(0xffffffffu), 1, 0);
     return check_result();
 }

@@ -3,9 +3,11 @@
 
 /* hand_policy: action = (input[0], 0.01 state, newest past action, oldest past action). */
 static const float *run(struct executor *executor, uint32_t since_takeover_ms, float wanted) {
-    float observation[POLICY_INPUT_SIZE] = {wanted};
+    const struct executor_call call = {
+        .since_takeover_ms = since_takeover_ms, .time_us = 1000u * since_takeover_ms, .ceiling = 1.0f};
+    executor->observation[0] = wanted;
     CHECK(executor_due(executor, since_takeover_ms));
-    executor_run(executor, since_takeover_ms, observation);
+    executor_run(executor, &call);
     CHECK(!executor_due(executor, since_takeover_ms));
     return executor->action;
 }
@@ -59,7 +61,60 @@ static void test_reset(void) {
     check_action(run(&executor, 0, 0.1f), 0.1f, 0, POLICY_ACTION_HOVER, POLICY_ACTION_HOVER);
 }
 
+/* The ceiling holds for what is sent and for what the history says was sent; a NaN stays one, for the guard to see. */
+static void test_ceiling(void) {
+    struct executor executor;
+    executor_reset(&executor);
+    const struct executor_call low = {.since_takeover_ms = 0, .ceiling = -0.5f};
+    executor.observation[0] = 0.4f;
+    executor_run(&executor, &low);
+    for (int i = 0; i < 4; i++) CHECK_NEAR(executor.action[i], -0.5, 0);
+    run(&executor, 10, 0.4f);
+    CHECK_NEAR(executor.action[0], 0.4, 1e-7);
+    CHECK_NEAR(executor.action[2], -0.5, 0); /* newest past action */
+    const struct executor_call broken = {.since_takeover_ms = 20, .ceiling = -0.5f};
+    executor.observation[POLICY_OFFSET_VELOCITY_ERROR + 1] = 4.0f;
+    executor_run(&executor, &broken);
+    CHECK(isnan(executor.action[0]));
+}
+
+/* Native steps at 0, 10, then 40 ms: two were lost. */
+static void test_lost_steps(void) {
+    struct executor executor;
+    executor_reset(&executor);
+    run(&executor, 0, 0.1f);
+    run(&executor, 10, 0.1f);
+    CHECK(executor.native_lost == 0);
+    run(&executor, 40, 0.1f);
+    run(&executor, 42, 0.1f);
+    CHECK(executor.native_steps == 3 && executor.native_lost == 2);
+}
+
+/* Called every 2 ms by the drone's clock, which the other clock says are 2010 and 2030 us in turn: bias 20, jitter 10.
+ */
+static void test_period(void) {
+    struct executor executor;
+    struct executor_call call = {.ceiling = 1.0f, .time_us = 0xfffff000u};
+    executor_reset(&executor);
+    for (int i = 0; i < 2000; i++) {
+        executor_run(&executor, &call);
+        call.since_takeover_ms += 2;
+        call.time_us += i % 2 ? 2010 : 2030;
+    }
+    CHECK_NEAR(executor.bias_us, 20, 0.5);
+    CHECK_NEAR(executor.jitter_us, 10, 0.5);
+    const float before = executor.bias_us; /* a clock that stands, or was set, says nothing */
+    call.time_us = executor.time_us;
+    executor_run(&executor, &call);
+    call.since_takeover_ms += 2, call.time_us += 0x70000000u;
+    executor_run(&executor, &call);
+    CHECK_NEAR(executor.bias_us, before, 0);
+}
+
 int main(void) {
+    test_ceiling();
+    test_lost_steps();
+    test_period();
     test_windows();
     test_late();
     test_reset();

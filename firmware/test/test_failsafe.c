@@ -32,8 +32,9 @@ static void test_setpoint(void) {
 
 /* Once the cause is gone the set-point is followed again, unless it is of the kind that only gets worse. */
 static void test_reasons_that_last(void) {
-    for (enum flight_guard reason = FLIGHT_GUARD_OK; reason <= FLIGHT_GUARD_SATURATION; reason++) {
-        const uint32_t lasts = reason == FLIGHT_GUARD_BATTERY || reason == FLIGHT_GUARD_SATURATION;
+    for (enum flight_guard reason = FLIGHT_GUARD_OK; reason <= FLIGHT_GUARD_FENCE; reason++) {
+        const uint32_t lasts =
+            reason == FLIGHT_GUARD_BATTERY || reason == FLIGHT_GUARD_SATURATION || reason == FLIGHT_GUARD_FENCE;
         ROW((void)0, reason, (lasts ? FLIGHT_FAILSAFE_LAND : FLIGHT_FAILSAFE_FOLLOW));
     }
 }

@@ -107,7 +107,51 @@ static void test_broken_clock_moves_no_target(void) {
     for (int i = 0; i < 3; i++) CHECK_NEAR(after.reference_position_world[i], before.reference_position_world[i], 0);
 }
 
+/* Taken over with standing rotors, the fraction rises from 0.125 by 0.75 in 0.3 s to what is asked for, 0.8; turning
+ * ones get it at once. A second take-over is on its own. */
+static void test_spin_up(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.position_world[0] += 0.8f;
+    input.rotors_idle = 1;
+    CHECK_NEAR(ticks(&flight, &input, 1).motor_fraction[0], 0.125, 1e-6);
+    input.rotors_idle = 0;
+    CHECK_NEAR(ticks(&flight, &input, 150).motor_fraction[0], 0.125 + 0.75 * 150 / 300, 1e-6);
+    CHECK_NEAR(ticks(&flight, &input, 119).motor_fraction[0], 0.125 + 0.75 * 268 / 300, 1e-6);
+    CHECK_NEAR(ticks(&flight, &input, 10).motor_fraction[0], 0.125 + 0.75 * 0.9, 1e-6);
+    input.enable = 0;
+    ticks(&flight, &input, 2);
+    input.enable = 1;
+    CHECK_NEAR(ticks(&flight, &input, 1).motor_fraction[0], 0.125 + 0.75 * 0.9, 1e-6);
+}
+
+/* What the platform reads about references and times. */
+static void test_report(void) {
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.reference = FLIGHT_REFERENCE_TAKE_OFF;
+    input.take_off_height = 0.2f;
+    CHECK(!ticks(&flight, &input, 900).reference_over);
+    struct flight_output output = ticks(&flight, &input, 200);
+    CHECK(output.reference_over && output.mode == FLIGHT_POLICY);
+    CHECK_NEAR(output.reference_position_world[2], 3.2, 1e-6);
+    CHECK(output.native_lost == 0 && output.period_bias_us == 0.0f && output.period_jitter_us == 0.0f);
+    input.time_ms += 9;
+    input.time_us = 500;
+    ticks(&flight, &input, 1);
+    for (int i = 0; i < 800; i++, input.time_us += 1005) output = ticks(&flight, &input, 1);
+    CHECK(output.native_lost == 0 && output.deadline_misses == 1);
+    CHECK_NEAR(output.period_bias_us, 10, 1);
+    input.enable = 0;
+    output = ticks(&flight, &input, 1);
+    CHECK(!output.reference_over && output.guard == FLIGHT_GUARD_DISABLED);
+}
+
 int main(void) {
+    test_spin_up();
+    test_report();
     test_new_takeover_begins_at_the_drone();
     test_broken_clock_moves_no_target();
     test_waits_for_setpoint();

@@ -54,6 +54,90 @@ static void test_not_finite(void) {
     ROW((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_scale = NAN), FLIGHT_GUARD_NOT_FINITE);
 }
 
+/* Set-points and parameters that mean nothing; those of a reference that is not flown may hold anything. */
+static void test_unusable(void) {
+    ROW(input.setpoint_position_world[2] = -1001.0f, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.setpoint_velocity_world[2] = 101.0f, FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_period = INFINITY),
+        FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_scale = 5.1f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_TAKE_OFF, input.take_off_height = -0.1f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_TAKE_OFF, input.take_off_height = 5.1f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_LAND, input.landing_height = NAN), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_WAYPOINTS, input.waypoint_move = 0.4f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_WAYPOINTS, input.waypoint_move = 61.0f), FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_WAYPOINTS, input.waypoint_move = 1.0f, input.waypoint_hold = -1.0f),
+        FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_WAYPOINTS, input.waypoint_move = 1.0f, input.waypoint_count = 9),
+        FLIGHT_GUARD_NOT_FINITE);
+    ROW((input.reference = FLIGHT_REFERENCE_WAYPOINTS, input.waypoint_move = 1.0f, input.waypoints[23] = NAN),
+        FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.fence_low_world[1] = 1.0f, FLIGHT_GUARD_NOT_FINITE); /* above fence_high */
+    ROW(input.fence_high_world[1] = NAN, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.tilt_versine_max = -0.1f, FLIGHT_GUARD_NOT_FINITE);
+    ROW(input.tilt_versine_max = NAN, FLIGHT_GUARD_NOT_FINITE);
+    struct flight flight;
+    struct flight_output output;
+    struct flight_input input = flying(&flight);
+    input.figure_eight_period = input.take_off_height = input.landing_height = input.waypoint_move = NAN;
+    input.waypoints[0] = INFINITY;
+    flight_tick(&flight, &input, &output);
+    CHECK(output.guard == FLIGHT_GUARD_OK);
+}
+
+/* Every kind of reference flies with sensible parameters. */
+static void test_usable(void) {
+    for (uint32_t kind = 0; kind <= FLIGHT_REFERENCE_WAYPOINTS + 1; kind++) {
+        struct flight flight;
+        struct flight_output output;
+        struct flight_input input = flying(&flight);
+        input.reference = kind;
+        input.take_off_height = 0.5f, input.landing_height = 2.5f, input.waypoint_move = 1.0f;
+        input.waypoint_count = FLIGHT_WAYPOINTS_MAX;
+        flight_tick(&flight, &input, &output);
+        CHECK(output.guard == FLIGHT_GUARD_OK);
+    }
+}
+
+/* 1 - cos 60 deg = 0.5: rolled or pitched by 59 deg it flies, by 61 deg not; a yaw is no tilt. */
+static void test_tilt(void) {
+    for (int axis = 0; axis < 3; axis++)
+        for (int degrees = 59; degrees <= 61; degrees += 2) {
+            struct flight flight;
+            struct flight_output output;
+            struct flight_input input = flying(&flight);
+            const double half = degrees * 0.5 * 3.14159265358979 / 180.0;
+            input.quaternion_xyzw[axis] = (float)sin(half), input.quaternion_xyzw[3] = (float)cos(half);
+            input.tilt_versine_max = 0.5f;
+            if (degrees == 61 && axis < 2) {
+                check_trip(&flight, input, FLIGHT_GUARD_TILT, __LINE__);
+                continue;
+            }
+            flight_tick(&flight, &input, &output);
+            CHECK(output.guard == FLIGHT_GUARD_OK);
+        }
+}
+
+/* Around (1, 2, 3), a metre each way; without limits along y. */
+static void fence(struct flight_input *input) {
+    for (int i = 0; i < 3; i += 2) {
+        input->fence_low_world[i] = input->position_world[i] - 1.0f;
+        input->fence_high_world[i] = input->position_world[i] + 1.0f;
+    }
+}
+
+static void test_fence(void) {
+    ROW((fence(&input), input.position_world[0] += 1.01f), FLIGHT_GUARD_FENCE);
+    ROW((fence(&input), input.position_world[2] -= 1.01f), FLIGHT_GUARD_FENCE);
+    struct flight flight;
+    struct flight_output output;
+    struct flight_input input = flying(&flight);
+    fence(&input);
+    input.position_world[0] += 0.99f, input.position_world[1] -= 1.4f;
+    flight_tick(&flight, &input, &output);
+    CHECK(output.guard == FLIGHT_GUARD_OK);
+}
+
 static void test_quaternion(void) {
     ROW(input.quaternion_xyzw[3] = 0.0f, FLIGHT_GUARD_QUATERNION); /* all zero */
     ROW(input.quaternion_xyzw[3] = 1.03f, FLIGHT_GUARD_QUATERNION);
@@ -182,6 +266,10 @@ static void test_self_test(void) {
 
 int main(void) {
     test_not_finite();
+    test_unusable();
+    test_usable();
+    test_tilt();
+    test_fence();
     test_quaternion();
     test_envelope();
     test_staleness();

@@ -15,6 +15,8 @@ from fledge_sim.errors import FledgeError
 
 FloatArray = ctypes.Array[ctypes.c_float]
 _u32, _f32 = ctypes.c_uint32, ctypes.c_float
+WAYPOINTS_MAX = 8
+"""FLIGHT_WAYPOINTS_MAX."""
 
 
 class BoardLayoutError(FledgeError):
@@ -36,6 +38,10 @@ class Reference(IntEnum):
 
     COMMANDER = 0
     FIGURE_EIGHT = 1
+    HOLD = 2
+    TAKE_OFF = 3
+    LAND = 4
+    WAYPOINTS = 5
 
 
 class Guard(IntEnum):
@@ -57,6 +63,8 @@ class Guard(IntEnum):
     VARIANCE = 13
     BATTERY = 14
     SATURATION = 15
+    TILT = 16
+    FENCE = 17
 
 
 class Failsafe(IntEnum):
@@ -96,6 +104,27 @@ class FlightInput(ctypes.Structure):
     position_variance: float
     """[m^2], largest of the three axes."""
     battery_low: int
+    time_us: int
+    """Of this call."""
+    rotors_idle: int
+    """1: rotors stand or idle, the policy spins them up gradually when it takes over."""
+    take_off_height: float
+    """[m], from where it begins."""
+    landing_height: float
+    """[m], world."""
+    waypoint_count: int
+    waypoint_move: float
+    """[s], from point to point."""
+    waypoint_hold: float
+    """[s], rest at each."""
+    waypoints: FloatArray
+    """WAYPOINTS_MAX times x, y, z [m], from where the walk begins."""
+    fence_low_world: FloatArray
+    """[m]; an axis with low = high has no fence."""
+    fence_high_world: FloatArray
+    """[m]"""
+    tilt_versine_max: float
+    """1 - cos of the largest tilt; 0: any tilt."""
     _fields_ = (
         ("time_ms", _u32),
         ("enable", _u32),
@@ -113,6 +142,17 @@ class FlightInput(ctypes.Structure):
         ("figure_eight_scale", _f32),
         ("position_variance", _f32),
         ("battery_low", _u32),
+        ("time_us", _u32),
+        ("rotors_idle", _u32),
+        ("take_off_height", _f32),
+        ("landing_height", _f32),
+        ("waypoint_count", _u32),
+        ("waypoint_move", _f32),
+        ("waypoint_hold", _f32),
+        ("waypoints", _f32 * (3 * WAYPOINTS_MAX)),
+        ("fence_low_world", _f32 * 3),
+        ("fence_high_world", _f32 * 3),
+        ("tilt_versine_max", _f32),
     )
 
 
@@ -180,6 +220,14 @@ class FlightOutput(ctypes.Structure):
     """[m]"""
     reference_velocity_world: FloatArray
     """[m/s]"""
+    reference_over: int
+    """1: take-off, landing, way points or coming to rest have ended."""
+    native_lost: int
+    """Native steps since take-over that late ticks have cost."""
+    period_bias_us: float
+    """Mean error of the time between inferences."""
+    period_jitter_us: float
+    """Mean deviation from it."""
     _fields_ = (
         ("controls_motors", _u32),
         ("mode", _u32),
@@ -195,6 +243,10 @@ class FlightOutput(ctypes.Structure):
         ("action", _f32 * 4),
         ("reference_position_world", _f32 * 3),
         ("reference_velocity_world", _f32 * 3),
+        ("reference_over", _u32),
+        ("native_lost", _u32),
+        ("period_bias_us", _f32),
+        ("period_jitter_us", _f32),
     )
 
 
