@@ -171,6 +171,11 @@ class Supervisor:
             self.state, self._entered_ms = state, self._facts.time_ms
 
     @property
+    def flying(self) -> bool:
+        """What the firmware calls so: motors have turned within the last two seconds."""
+        return self.state in (State.FLYING, State.WARNING_LEVEL_OUT)
+
+    @property
     def bits(self) -> int:
         """Bit field of supervisor.info and of port 9, bit 0 first."""
         facts, state = self._facts, self.state
@@ -179,7 +184,7 @@ class Supervisor:
             self.armed,
             False,
             self.motors_allowed,
-            state in (State.FLYING, State.WARNING_LEVEL_OUT),
+            self.flying,
             self.tumbled,
             state is State.LOCKED,
             state is State.CRASHED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fledge_hil.flight_parameters import flight_parameters
 from fledge_hil.toc import LogVariable, Number, Parameter
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ def _fledge(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("fledge.misses", "uint32", out("deadline_misses")),
         LogVariable("fledge.infers", "uint32", out("inferences")),
         LogVariable("fledge.native", "uint32", out("native_steps")),
+        LogVariable("fledge.lost", "uint32", out("native_lost")),
+        LogVariable("fledge.refOver", "uint8", out("reference_over")),
+        LogVariable("fledge.biasUs", "float", out("period_bias_us")),
+        LogVariable("fledge.jitterUs", "float", out("period_jitter_us")),
         *_each("fledge.a1 fledge.a2 fledge.a3 fledge.a4", "float", lambda i: drone.output.action[i]),
         *_each("fledge.rx fledge.ry fledge.rz", "float", lambda i: drone.output.reference_position_world[i]),
     ]
@@ -136,8 +141,6 @@ def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
         Parameter("ring.effect", "uint8", 0, persistent=True),
         Parameter("fledge.enable", "uint8", 0),
         Parameter("fledge.hil", "uint8", 0, written=drone.choose_hil),
-        Parameter("fledge.ref", "uint8", 0),
         Parameter("fledge.heartbeat", "uint16", 0, written=drone.heartbeat.beat),
-        Parameter("fledge.fePeriod", "float", 5.5),
-        Parameter("fledge.feScale", "float", 1.0),
+        *flight_parameters(),
     ]

@@ -18,12 +18,13 @@ from fledge_sim.robot import Robot
 from fledge_hil import supervisor_port
 from fledge_hil.air import Wind
 from fledge_hil.battery import Battery
-from fledge_hil.board import Board, BoardInput, BoardOutput, Reference, SetpointMode
+from fledge_hil.board import Board, BoardInput, BoardOutput, SetpointMode
 from fledge_hil.board_messages import FloatArray
 from fledge_hil.commander import Commander
 from fledge_hil.crtp import NULL_PACKET, Port, console, is_null, packet, split
 from fledge_hil.estimate import noise_of
 from fledge_hil.estimator import EstimateErrors
+from fledge_hil.flight_parameters import FlightParameters
 from fledge_hil.heartbeat import Heartbeat
 from fledge_hil.in_the_loop import InTheLoop
 from fledge_hil.link import Platform, link, memory
@@ -120,8 +121,7 @@ class VirtualCrazyflie:
     def _remember_parameters(self) -> None:
         table = self.parameters
         self._controller, self._enable = table["stabilizer.controller"], table["fledge.enable"]
-        self._reference, self._high_level = table["fledge.ref"], table["commander.enHighLevel"]
-        self._figure_period, self._figure_scale = table["fledge.fePeriod"], table["fledge.feScale"]
+        self._high_level, self._flight_parameters = table["commander.enHighLevel"], FlightParameters(table)
 
     def _boot_messages(self) -> None:
         self.say(f"fledge: virtual {self.plant.robot.device_type}, contract {self.output.contract_hash:08x}\n")
@@ -280,11 +280,11 @@ class VirtualCrazyflie:
     def _fill_switches(self, message: BoardInput) -> None:
         flight = message.flight
         flight.enable = int(bool(self._enable.value) and self._controller.value == CONTROLLER_OUT_OF_TREE)
-        flight.reference = Reference.FIGURE_EIGHT if self._reference.value == 1 else Reference.COMMANDER
+        self._flight_parameters.fill(flight)
         flight.state_age_ms = self._state_age_ms
         flight.setpoint_age_ms = self.commander.age_ms(self.time_ms)
-        flight.figure_eight_period = self._figure_period.value
-        flight.figure_eight_scale = self._figure_scale.value
+        flight.time_us = 1000 * self.time_ms & 0xFFFFFFFF
+        flight.rotors_idle = not self.supervisor.flying
         flight.position_variance = self.plant.estimate.position_variance
         flight.battery_low = self.plant.battery_low
         message.motors_allowed = self.supervisor.motors_allowed

@@ -91,7 +91,7 @@ def scramble(message: BoardInput, generator: np.random.Generator) -> None:
     flight = message.flight
     flight.time_ms += 1 if generator.random() > 0.003 else int(generator.integers(0, 20))
     flight.enable = int(flight.time_ms % 64 > 1)
-    flight.reference = Reference(int(flight.time_ms % 700 > 400))
+    choose_reference(message, generator)
     flight.setpoint_mode = int(generator.integers(0, 4)) if generator.random() < 0.02 else SetpointMode.POSITION
     flight.state_age_ms, flight.setpoint_age_ms = 0, 20
     flight.position_world[:] = generator.normal(0, 0.2, 3).tolist()
@@ -111,6 +111,23 @@ def scramble(message: BoardInput, generator: np.random.Generator) -> None:
         break_something(message, generator)
 
 
+def choose_reference(message: BoardInput, generator: np.random.Generator) -> None:
+    """Another one now and then, with its own parameters; spoilt ones, a fence and a limit of tilt are rare."""
+    flight = message.flight
+    flight.time_us = (flight.time_us + int(generator.integers(900, 1100))) % 2**32
+    flight.rotors_idle = int(generator.random() < 0.3)
+    flight.fence_low_world[:] = flight.fence_high_world[:] = [0.0] * 3
+    flight.tilt_versine_max = 0.0
+    if generator.random() < 0.02:
+        flight.fence_high_world[:], flight.tilt_versine_max = [0.1] * 3, 0.05
+    if generator.random() < 0.01:
+        flight.reference = int(generator.integers(0, 7))
+        flight.take_off_height, flight.landing_height = generator.uniform(-0.1, 0.6, 2).tolist()
+        flight.waypoint_count = int(generator.integers(0, 10))
+        flight.waypoint_move, flight.waypoint_hold = generator.uniform((0.45, -0.02), (1.0, 0.5)).tolist()
+        flight.waypoints[:] = generator.normal(0, 0.2, 24).tolist()
+
+
 def break_something(message: BoardInput, generator: np.random.Generator) -> None:
     flight = message.flight
     fields = (flight.position_world, flight.velocity_world, flight.quaternion_xyzw, flight.gyro_deg_s)
@@ -122,24 +139,32 @@ def break_something(message: BoardInput, generator: np.random.Generator) -> None
     flight.position_variance = float(generator.choice([1e-6, 1.0, math.nan]))
 
 
-@pytest.mark.parametrize("ahead", [0, 5])
-@pytest.mark.parametrize(("kind", "robot_name"), [("gru", "crazyflie"), ("mlp", "crazyflie_paper")])
+@pytest.mark.parametrize(
+    ("kind", "robot_name", "ahead", "ticks"),
+    [("gru", "crazyflie", 5, 10000), ("mlp", "crazyflie", 0, 10000), ("gru", "crazyflie_paper", 0, 2000)],
+)
 def test_emulated_image_and_host_library_give_the_same_bits(
-    kind: str, robot_name: str, ahead: int, cache: Path, with_look_ahead: WithLookAhead
+    kind: str, robot_name: str, ahead: int, ticks: int, cache: Path, with_look_ahead: WithLookAhead
 ) -> None:
     contract = make_contract(ACTORS[kind], robot_name)
     contract = with_look_ahead(contract, ahead) if ahead else contract
     files = build_board(policies.assemble(contract, initial_weights(contract, 1.0, 0)), cache)
     host, emulated = HostBoard(files.library), EmulatedBoard(files.elf)
-    generator, message, reasons, failsafes, policy_ticks = np.random.default_rng(1), BoardInput(), set(), set(), 0
-    for tick in range(5000):
+    generator, message, reasons, failsafes, flown = np.random.default_rng(1), BoardInput(), set(), set(), set()
+    policy_ticks = 0
+    for tick in range(ticks):
         scramble(message, generator)
         expected, found = host.tick(message), emulated.tick(message)
         assert bytes(expected) == bytes(found), f"tick {tick}"
         reasons.add(Guard(expected.flight.guard))
         failsafes.add(Failsafe(expected.flight.failsafe))
         policy_ticks += expected.flight.controls_motors
-    assert policy_ticks > 1000
+        if expected.flight.controls_motors:
+            flown.add(message.flight.reference)
+    assert policy_ticks > ticks / 5
+    if ticks < 10000:
+        return
+    assert flown >= set(Reference)
     # saturation needs a second of flight without a fault: firmware/test/test_guard.c
     assert reasons >= set(Guard) - {Guard.SELF_TEST, Guard.ACTION, Guard.SATURATION}
     assert failsafes == set(Failsafe)

@@ -50,7 +50,12 @@ def draw(message: BoardInput, generator: np.random.Generator) -> None:
     flight = message.flight
     flight.time_ms += 1 if generator.random() > 0.003 else int(generator.integers(0, 20))
     flight.enable = int(flight.time_ms % 128 > 1)
-    flight.reference = Reference(int(flight.time_ms % 500 > 300))
+    flight.reference = Reference(flight.time_ms // 100 % len(Reference))
+    flight.time_us, flight.rotors_idle = 1001 * flight.time_ms % 2**32, int(generator.random() < 0.3)
+    flight.take_off_height, flight.landing_height = 0.3, -0.2
+    flight.waypoint_count, flight.waypoint_move, flight.waypoint_hold = 8, 0.5, 0.0
+    flight.waypoints[:] = generator.normal(0, 0.2, 24).tolist()
+    flight.fence_low_world[:], flight.fence_high_world[:], flight.tilt_versine_max = [-2.0] * 3, [2.0] * 3, 1.0
     flight.setpoint_mode = int(generator.integers(0, 4)) if generator.random() < 0.1 else SetpointMode.POSITION
     flight.state_age_ms, flight.setpoint_age_ms, flight.position_variance = 0, 20, 1e-6
     flight.position_world[:] = generator.normal(0, 0.2, 3).tolist()
