@@ -229,15 +229,16 @@ class _Flight:
         return max(self.plan.climb_seconds, height / EMERGENCY_SPEED if math.isfinite(height) else 0.0)
 
     def _knock(self) -> None:
-        """The link is dead: say `land` again and again, and watch the landing if somebody hears it."""
+        """The link is dead, or the drone refuses to plan without a position: say `land` again and again; watch."""
         cockpit, client = self.cockpit, self.client
         duration = self._gentle()
-        deadline = client.clock() + PATIENCE
-        while client.clock() < deadline:
+        deadline, latest = client.clock() + PATIENCE, cockpit.time + PATIENCE
+        while client.clock() < deadline and cockpit.time < latest:
             with contextlib.suppress(LinkError):
                 client.post_parameter("fledge.enable", 0)
                 client.send(Port.HIGH_LEVEL, 0, client.landing(cockpit.home[2], duration))
                 cockpit.step(KNOCK_EVERY)
+                cockpit.wait(KNOCK_EVERY)
                 self._descend(duration)
                 return
 
