@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import time
@@ -24,6 +25,7 @@ from fledge_train.runs import code_version
 from fledge_train.suite import Case, Figures
 
 from fledge_hil import screen
+from fledge_hil.bench.report import this_machine
 
 Engine = Literal["native", "mujoco", "pybullet"]
 LABELS: Mapping[Engine, str] = {"native": "fledge", "mujoco": "MuJoCo", "pybullet": "PyBullet"}
@@ -129,6 +131,7 @@ def tree(robot: Robot, cases: Sequence[Case], measured: Sequence[Measured]) -> d
     """Everything for the JSON output: who flew what, where, under which conditions, with which seeds."""
     return {
         "fledge": code_version(),
+        "machine": dataclasses.asdict(this_machine(("numpy", "mujoco", "pybullet", "onnxruntime"))),
         "robot": {"name": robot.name, "sha256": robot.sha256},
         "cases": {case.name: case.describe() for case in cases},
         "flown": [
@@ -143,6 +146,18 @@ def tree(robot: Robot, cases: Sequence[Case], measured: Sequence[Measured]) -> d
             for each in measured
         ],
     }
+
+
+def describe(candidate: Candidate) -> str:
+    """One line for a person."""
+    contract, policy = candidate.controller.contract, candidate.policy
+    if policy is None:
+        return f"{candidate.name}: {contract.training.algorithm}, for {contract.robot}"
+    network, training = contract.network, contract.training
+    return (
+        f"{candidate.name}: {network.kind} {'-'.join(map(str, network.hidden))}, {policy.parameter_count} weights, "
+        f"{contract.quantisation}, {training.algorithm} seed {training.seed}, contract {contract.sha256[:8]}"
+    )
 
 
 def _contract(candidate: Candidate) -> dict[str, Any]:

@@ -93,11 +93,16 @@ def _candidates(options: Options) -> tuple[list[Candidate], Robot]:
 
 
 def _show(robot: Robot, cases: tuple[suite.Case, ...], measured: list[Measured]) -> None:
+    for each in measured:
+        screen.say(evaluation.describe(each.candidate))
     if len(measured) == 1:
         evaluation_tables.one(robot.name, cases, measured[0].figures)
     else:
         evaluation_tables.beside(cases, measured)
-    screen.say(f"  {cases[0].conditions.seed} is the first seed; {sum(each.seconds for each in measured):.1f} s")
+    seconds = sum(each.seconds for each in measured)
+    screen.say(
+        f"  seeds from {cases[0].conditions.seed} on; {seconds:.1f} s; `--thorough`, `--baselines`, `--engine all`"
+    )
 
 
 def _elsewhere(

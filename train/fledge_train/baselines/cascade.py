@@ -82,7 +82,7 @@ class Cascade:
     @property
     def contract(self) -> Contract:
         """What it observes."""
-        return sensed.contract(self.robot, "pid")
+        return sensed.contract(self.robot, "PID cascade")
 
     def begin(self, episodes: int, calls: int) -> Execution:
         """Runs whole at every call."""

@@ -69,7 +69,7 @@ class Geometric:
     @property
     def contract(self) -> Contract:
         """What it observes."""
-        return sensed.contract(self.robot, "geometric")
+        return sensed.contract(self.robot, "geometric tracking")
 
     def begin(self, episodes: int, calls: int) -> Execution:
         """Runs whole at every call."""

@@ -5,7 +5,9 @@ group of episodes, and draws the next around the best eighth. The task is the ev
 figure-eights of 15, 5.5 and 3.5 s, with noise, disturbances, +-20 % parameters and 10 ms of delay, on seeds that no
 evaluation uses. The cost of a candidate is the sum over the four of
 
-    rms error / scale + 20 x share lost, scales of 2 cm (hover, 15 s), 4 cm (5.5 s) and 10 cm (3.5 s)
+    rms error / scale + 20 x share lost + action jerk / 0.1, scales of 2 cm (hover, 15 s), 4 cm (5.5 s), 10 cm (3.5 s)
+
+where the jerk is the mean change of the action from step to step: without it the best gains let the motors rattle.
 
 Writes the best into gains.toml.
 """
@@ -39,6 +41,8 @@ LOST = 20.0
 """Cost of losing all episodes of a task."""
 SCALES: Mapping[str | float, float] = {"hover": 0.02, 15.0: 0.02, 5.5: 0.04, 3.5: 0.1}
 """Of the error of each task [m]."""
+JERK = 0.1
+"""Scale of the change of the action per step."""
 KEPT = 8
 """The next population is drawn around this fraction of the last."""
 BOUNDED = {
@@ -54,11 +58,11 @@ BOUNDED = {
 class Search:
     """How thorough the search is."""
 
-    population: int = 64
+    population: int = 48
     """Candidates per round."""
-    episodes: int = 12
+    episodes: int = 10
     """Of each task and candidate."""
-    rounds: int = 16
+    rounds: int = 14
     """Each draws closer to the best."""
     spread: float = 0.7
     """Standard deviation of the logarithm of a gain in the first round."""
@@ -144,7 +148,8 @@ def _cost(flight: Flight, task: str | float, count: int, scale: float) -> Float6
     square = (flight.distance[first:] ** 2).mean(axis=0).reshape(count, -1)
     alive = flight.alive.reshape(count, -1)
     rms = np.sqrt(np.where(alive, square, 0).sum(axis=1) / np.maximum(alive.sum(axis=1), 1))
-    return np.asarray(rms / scale + LOST * (1 - alive.mean(axis=1)))
+    change = np.linalg.norm(np.diff(flight.action[first:], axis=0), axis=2).mean(axis=0).reshape(count, -1).mean(axis=1)
+    return np.asarray(rms / scale + LOST * (1 - alive.mean(axis=1)) + change / JERK)
 
 
 def main() -> None:
