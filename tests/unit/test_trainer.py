@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
-from fledge_train import algorithms, config, trainer
+from fledge_train import algorithms, config, curriculum, trainer
 from fledge_train.config import TrainConfig
 from fledge_train.trainer import Progress, Snapshot, Trainer
 
@@ -21,9 +21,13 @@ def tiny(base: TrainConfig) -> TrainConfig:
     return dataclasses.replace(base, iterations=60, pool=64, age_limit=200)
 
 
+GROWING = config.CurriculumConfig(7, curriculum.Line(0.1), curriculum.Line(0.0), curriculum.Line(0.2))
+
+
 RUNS: dict[str, Callable[[], TrainConfig]] = {
     "shac gru": lambda: tiny(config.robust()),
     "shac mlp": lambda: tiny(config.robust(actor="mlp")),
+    "shac staged": lambda: dataclasses.replace(tiny(config.robust()), curriculum=GROWING),
     "shac critic": lambda: dataclasses.replace(tiny(config.with_critic(config.robust())), iterations=23),
 }
 

@@ -46,7 +46,7 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Schedule):
     """Straight from start to end over the first part of a run, then constant; may begin or end at 0."""
 
     start: float = 1.0

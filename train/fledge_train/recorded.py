@@ -78,15 +78,22 @@ class Keeper:
             self.write()
 
     def _remember(self) -> None:
+        """Copies a small state; one that has grown too large is from now on written now and then, and first at once."""
         state = self._running.state()
-        if sum(array.nbytes for array in state.values()) <= SMALL and _finite(state):
+        if sum(array.nbytes for array in state.values()) > SMALL:
+            if self._good is not None:
+                self.write()
+            self._good = None
+        elif _finite(state):
             self._good = {name: array.copy() for name, array in state.items()}
             self._good_length = len(self._history)
 
     def write(self) -> None:
-        """The state of now."""
+        """The state of now, unless it is not finite: then what is on disk is better."""
         start = time.perf_counter()
-        checkpoint.save(self._path, self._running, self._history)
+        state = self._running.state()
+        if _finite(state):
+            checkpoint.save(self._path, self._running, self._history, state)
         end = time.perf_counter()
         self._due = end + max(CHECKPOINT_EVERY, (end - start) / SHARE)
 

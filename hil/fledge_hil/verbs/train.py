@@ -171,11 +171,10 @@ def _run_team(options: Options[Any], folder: Path) -> int:
 
 
 def default_name(options: Options[Any]) -> str:
-    """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several."""
+    """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several; where the network is no choice, ROBOT-ALGORITHM-SEED."""
     settings = options.config
-    return (
-        f"{robots.load(settings.robot).name}-{settings.actor.kind}-{settings.seed if options.seeds == 1 else 'seeds'}"
-    )
+    what = settings.actor.kind if isinstance(settings, config.TrainConfig) else settings.algorithm
+    return f"{robots.load(settings.robot).name}-{what}-{settings.seed if options.seeds == 1 else 'seeds'}"
 
 
 def train_with_bar(folder: Path, settings: Config, resumed: bool = False) -> trainer.TrainResult:
