@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from fledge_hil import cli
 from fledge_hil.verbs import train
+from fledge_sim import randomize
 from fledge_sim.errors import FledgeError
-from fledge_train import config, runs
+from fledge_train import config, runs, td3_config
 
 SHORT = ("train", "--preset", "fast", "--iterations", "40", "--pool", "64", "--no-evaluate")
 LONG = ("train", "--preset", "fast", "--iterations", "3000", "--no-evaluate")
@@ -69,6 +70,8 @@ def test_every_number_of_a_resumed_run_comes_from_there(tmp_path: Path) -> None:
         (["--preset", "quick"], "--preset quick: shac has robust, fast"),
         (["--algorithm", "magic"], "no algorithm 'magic'"),
         (["--actor", "cnn"], "--actor cnn: shac trains gru or mlp"),
+        (["--algorithm", "td3", "--actor", "gru"], "--actor gru: td3 trains mlp"),
+        (["--algorithm", "td3", "--preset", "fast"], "--preset fast: td3 has paper"),
         (["--resume", "absent"], "absent holds no run"),
     ],
 )
@@ -77,6 +80,16 @@ def test_what_cannot_be_is_one_sentence(
 ) -> None:
     assert cli.run(["train", *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_flags_are_those_of_the_algorithm() -> None:
+    options = train.parse(["--algorithm", "td3", "--batch", "64", "--spread", "20"], "fledge train")
+    assert isinstance(options.config, td3_config.Td3Config)
+    assert (options.config.batch, options.config.randomization) == (64, randomize.plus_minus(0.2))
+    assert train.default_name(options) == "crazyflie_paper-td3-0"
+    assert train.default_name(train.parse(["--seeds", "3", "--actor", "mlp"], "fledge train")) == "crazyflie-mlp-seeds"
+    with pytest.raises(SystemExit):
+        train.parse(["--batch", "64"], "fledge train")  # shac has none
 
 
 def test_a_finished_run_says_that_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
