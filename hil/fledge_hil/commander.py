@@ -6,25 +6,23 @@ A set-point of a client beats the high-level planner until the client lets go (n
 from __future__ import annotations
 
 import math
-import struct
+from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
-from errno import EBUSY, EINVAL, ENOEXEC
+from errno import EINVAL
 
 from fledge_hil.board_messages import SetpointMode
-from fledge_hil.crtp import unpack
 from fledge_hil.estimate import Estimate
+from fledge_hil.high_level import HighLevel
 from fledge_hil.planner import Phase, Planner, Sample
-from fledge_hil.setpoint import STOP, Setpoint, parse_generic, parse_rpyt
+from fledge_hil.setpoint import ANGLES, STOP, FlightModes, Setpoint, parse_generic, parse_rpyt
 
 PLANNER_PERIOD_MS = 10
 NEVER_MS = 1 << 30
 """Age of a set-point that was never given."""
 
-_VERTICAL = struct.Struct("<ffBf")
-_GO_TO_LEGACY = struct.Struct("<Bfffff")
-_GO_TO = struct.Struct("<BBfffff")
-_GROUP, _STOP, _GO_TO_V1, _TAKE_OFF, _LAND, _GO_TO_V2 = 0, 3, 4, 7, 8, 12
+LEASH = 0.5
+"""[m] that a moving position target may be ahead of the drone."""
 
 
 class Priority(IntEnum):
@@ -38,11 +36,11 @@ class Priority(IntEnum):
 class Commander:
     """See the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, trajectory_memory: Callable[[], bytes] = bytes) -> None:
         self.planner = Planner()
+        self.plans = HighLevel(self.planner, trajectory_memory)
         self.priority = Priority.NOBODY
         self.setpoint = STOP
-        self.group_mask = 0
         self._stamp_ms = -NEVER_MS
         self._planned = False
         """Whether the set-point is the planner's; then the end of the plan ends it."""
@@ -62,12 +60,12 @@ class Commander:
         self._planned = False
         self._take(setpoint, Priority.CLIENT, time_ms)
 
-    def rpyt(self, payload: bytes, time_ms: int) -> None:
+    def rpyt(self, payload: bytes, time_ms: int, modes: FlightModes = ANGLES) -> None:
         """Port 3. A thrust of zero has to come first, so that a slammed stick does not start the motors."""
-        setpoint = parse_rpyt(payload)
+        setpoint = parse_rpyt(payload, modes)
         if setpoint is None:
             return
-        self._unlocked = self._unlocked or setpoint.thrust_fraction == 0
+        self._unlocked = self._unlocked or payload[12:14] == b"\0\0"
         self.client(setpoint if self._unlocked else replace(setpoint, thrust_fraction=0.0), time_ms)
 
     def new_client(self) -> None:
@@ -84,8 +82,7 @@ class Commander:
     def _take(self, setpoint: Setpoint, priority: Priority, time_ms: int) -> None:
         if priority < self.priority:
             return
-        moves = setpoint.velocity_heading is not None or setpoint.mode is SetpointMode.VELOCITY
-        if not moves:
+        if not _moves(setpoint):
             self._anchor = None
         self.setpoint, self.priority, self._stamp_ms = setpoint, priority, time_ms
 
@@ -100,41 +97,10 @@ class Commander:
         """Port 8; the answer repeats three bytes and adds an errno."""
         here = _here(estimate)
         known = all(map(math.isfinite, here.position))
-        error = self._high_level(payload, time_ms / 1000, here) if payload and known else EINVAL
+        error = self.plans.command(payload, time_ms / 1000, here) if payload and known else EINVAL
+        if self.planner.phase is Phase.IDLE and self.priority is Priority.HIGH_LEVEL:
+            self.setpoint = STOP
         return payload[:3].ljust(3, b"\0") + bytes((error,))
-
-    def _high_level(self, payload: bytes, time: float, here: Sample) -> int:
-        command, mask = payload[0], payload[1] if len(payload) > 1 else 0
-        if command == _GROUP:
-            self.group_mask = mask
-            return 0
-        if mask and not mask & self.group_mask:
-            return 0
-        if command == _STOP:
-            self.planner.stop()
-            if self.priority is Priority.HIGH_LEVEL:
-                self.setpoint = STOP
-            return 0
-        if command in (_TAKE_OFF, _LAND):
-            return self._vertical(payload[2:], time, here, command == _LAND)
-        if command in (_GO_TO_V1, _GO_TO_V2):
-            return self._go_to(payload[2:], time, here, command == _GO_TO_V1)
-        return ENOEXEC
-
-    def _vertical(self, rest: bytes, time: float, here: Sample, land: bool) -> int:
-        fields = unpack(_VERTICAL, rest)
-        if fields is None:
-            return EINVAL
-        height, yaw, hold, duration = fields
-        return 0 if self.planner.vertical(time, here, height, None if hold else yaw, duration, land) else EBUSY
-
-    def _go_to(self, rest: bytes, time: float, here: Sample, legacy: bool) -> int:
-        fields = unpack(_GO_TO_LEGACY if legacy else _GO_TO, rest)
-        if fields is None:
-            return EINVAL
-        relative, linear = bool(fields[0]), not legacy and bool(fields[1])
-        x, y, z, yaw, duration = fields[-5:]
-        return 0 if self.planner.go_to(time, here, (x, y, z, yaw), duration, relative, linear) else EINVAL
 
     @property
     def high_level_active(self) -> bool:
@@ -147,9 +113,7 @@ class Commander:
         """The set-point that counts now, in position, velocity or attitude form."""
         if time_ms % PLANNER_PERIOD_MS == 0 and self.priority <= Priority.HIGH_LEVEL:
             self._plan(time_ms)
-        if self.setpoint.velocity_heading is None and self.setpoint.mode is not SetpointMode.VELOCITY:
-            return self.setpoint
-        return self._moving(estimate)
+        return self._moving(estimate) if _moves(self.setpoint) else self.setpoint
 
     def _plan(self, time_ms: int) -> None:
         sample = self.planner.at(time_ms / 1000)
@@ -168,17 +132,14 @@ class Commander:
             if not all(map(math.isfinite, _here(estimate).position)):
                 return replace(setpoint, mode=SetpointMode.VELOCITY)  # nowhere to start from: hold the speed
             self._anchor, self._yaw_deg = list(estimate.position_world), math.degrees(estimate.yaw)
-        velocity = setpoint.velocity_world
-        if setpoint.velocity_heading is not None:
-            forward, left = setpoint.velocity_heading
-            cosine, sine = math.cos(estimate.yaw), math.sin(estimate.yaw)
-            velocity = (cosine * forward - sine * left, sine * forward + cosine * left, 0.0)
+        velocity = _velocity_world(setpoint, estimate)
         self._yaw_deg += setpoint.yaw_rate_deg_s * 1e-3
-        for axis in range(3):
-            self._anchor[axis] += velocity[axis] * 1e-3
+        self._move_anchor(self._anchor, velocity, estimate.position_world)
         if setpoint.height is not None:
             self._anchor[2] = setpoint.height
         x, y, z = self._anchor
+        if setpoint.climb is not None:
+            return replace(setpoint, height=z)
         return replace(
             setpoint,
             mode=SetpointMode.POSITION,
@@ -186,6 +147,33 @@ class Commander:
             velocity_world=velocity,
             yaw_deg=self._yaw_deg,
         )
+
+    @staticmethod
+    def _move_anchor(anchor: list[float], velocity: tuple[float, ...], here: list[float]) -> None:
+        """By one millisecond, on a leash: a drone that cannot follow does not find its target far away later."""
+        for axis in range(3):
+            ahead = anchor[axis] + velocity[axis] * 1e-3
+            away = ahead - here[axis]
+            if abs(away) <= LEASH or away * velocity[axis] <= 0 or not math.isfinite(away):
+                anchor[axis] = ahead
+
+
+def _moves(setpoint: Setpoint) -> bool:
+    """Whether its target moves by itself."""
+    return (
+        setpoint.velocity_heading is not None or setpoint.climb is not None or (setpoint.mode is SetpointMode.VELOCITY)
+    )
+
+
+def _velocity_world(setpoint: Setpoint, estimate: Estimate) -> tuple[float, float, float]:
+    if setpoint.climb is not None:
+        return 0.0, 0.0, setpoint.climb
+    if setpoint.velocity_heading is None:
+        return setpoint.velocity_world
+    forward, left = setpoint.velocity_heading
+    cosine, sine = math.cos(estimate.yaw), math.sin(estimate.yaw)
+    vertical = setpoint.velocity_world[2] if setpoint.height is None else 0.0
+    return cosine * forward - sine * left, sine * forward + cosine * left, vertical
 
 
 def _here(estimate: Estimate) -> Sample:

@@ -54,6 +54,17 @@ class Estimate:
         return max(self.variance)
 
     @property
+    def acceleration_world_g(self) -> tuple[float, float, float]:
+        """Without gravity, world axes [g]: R f - e_z."""
+        x, y, z, w = self.quaternion_xyzw
+        fx, fy, fz = self.acceleration_g
+        return (
+            (1 - 2 * (y * y + z * z)) * fx + 2 * (x * y - w * z) * fy + 2 * (x * z + w * y) * fz,
+            2 * (x * y + w * z) * fx + (1 - 2 * (x * x + z * z)) * fy + 2 * (y * z - w * x) * fz,
+            2 * (x * z - w * y) * fx + 2 * (y * z + w * x) * fy + (1 - 2 * (x * x + y * y)) * fz - 1.0,
+        )
+
+    @property
     def yaw(self) -> float:
         """Heading [rad]."""
         x, y, z, w = self.quaternion_xyzw

@@ -50,16 +50,14 @@ class FlightParameters:
         self._reference, self._count, self._tilt = of("ref", "wpCount", TILT)
         self._scalars = [(field, table[f"fledge.{name}"]) for name, (field, _) in SCALARS.items()]
         self._waypoints, self._fence = of(*WAYPOINTS), of(*FENCE)
-        self._seen: list[float] = []
+        self._table, self._seen = table, -1
 
     def fill(self, flight: FlightInput) -> None:
         """Write what has changed since the last call."""
         flight.reference = int(self._reference.value)
-        others = [parameter.value for _, parameter in self._scalars]
-        others += [parameter.value for parameter in (*self._waypoints, *self._fence, self._count, self._tilt)]
-        if others == self._seen:
+        if self._table.writes == self._seen:
             return
-        self._seen = others
+        self._seen = self._table.writes
         for field, parameter in self._scalars:
             setattr(flight, field, parameter.value)
         flight.waypoint_count = int(self._count.value)

@@ -1,4 +1,4 @@
-"""Services every Crazyflie answers before anything else: link echo, platform information, memories."""
+"""Services every Crazyflie answers before anything else: link echo, platform information."""
 
 from __future__ import annotations
 
@@ -57,12 +57,3 @@ def link(channel: int, payload: bytes) -> list[bytes]:
     if channel == 0:
         return [packet(Port.LINK, 0, payload)]
     return [packet(Port.LINK, 1, _SOURCE)] if channel == 1 else []
-
-
-def memory(channel: int, payload: bytes) -> list[bytes]:
-    """Port 4: there are no memories; asking for their number gets 0, reading one gets an error."""
-    if channel == 0 and payload[:1] == b"\1":
-        return [packet(Port.MEMORY, 0, b"\1\0")]
-    if channel in (1, 2) and len(payload) >= 5:
-        return [packet(Port.MEMORY, channel, payload[:5] + b"\2")]
-    return []

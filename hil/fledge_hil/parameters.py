@@ -7,7 +7,10 @@ import math
 import struct
 from collections.abc import Sequence
 
+from fledge_sim.errors import FledgeError
+
 from fledge_hil.crtp import Port, packet
+from fledge_hil.parameter_store import ParameterStore
 from fledge_hil.toc import PARAMETER_TYPES, Number, Parameter, Toc
 
 _READ, _WRITE, _MISC = 1, 2, 3
@@ -26,11 +29,27 @@ _LETTERS = dict(PARAMETER_TYPES.values())
 
 
 class ParameterService:
-    """Answers port 2. Parameters live as long as the drone is powered; `stored` stands for its EEPROM."""
+    """Answers port 2. Parameters live as long as the drone is powered; stored ones come back with the next."""
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(self, parameters: Sequence[Parameter], store: ParameterStore | None = None) -> None:
         self.toc = Toc(Port.PARAM, parameters)
         self._parameters = parameters
+        self._store = store or ParameterStore()
+        self.writes = 0
+        """By clients, so far."""
+
+    def restore(self) -> None:
+        """Power-on: stored values replace defaults. One that does not fit any more is ignored, as the firmware does."""
+        for parameter in self._parameters:
+            value = self._store.get(parameter.full_name) if parameter.persistent else None
+            if value is None:
+                continue
+            try:
+                (exact,) = parameter.layout.unpack(parameter.layout.pack(value))
+            except struct.error:
+                continue
+            parameter.stored = exact
+            self.set(parameter, exact)
 
     def __getitem__(self, full_name: str) -> Parameter:
         return self._parameters[self.toc.index[full_name]]
@@ -70,6 +89,7 @@ class ParameterService:
         if not math.isfinite(value):
             return
         parameter.value = value
+        self.writes += 1
         if parameter.written is not None:
             parameter.written(value)
 
@@ -102,7 +122,15 @@ class ParameterService:
             stored = parameter.stored
             default = layout.pack(parameter.default)
             return b"\0" + default if stored is None else b"\1" + default + layout.pack(stored)
-        parameter.stored = parameter.value if command == _STORE else None
+        return self._keep(parameter, parameter.value if command == _STORE else None)
+
+    def _keep(self, parameter: Parameter, value: Number | None) -> bytes:
+        """Store or forget; the disk may refuse."""
+        try:
+            self._store.put(parameter.full_name, value)
+        except FledgeError:
+            return bytes((errno.EIO,))
+        parameter.stored = value
         return b"\0"
 
     def _set_by_name(self, payload: bytes) -> list[bytes]:

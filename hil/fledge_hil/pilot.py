@@ -25,10 +25,10 @@ from fledge_hil.cockpit import AbortedError, Cockpit, OutOfControlError, Progres
 from fledge_hil.crtp import Port
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.missions import MISSIONS, Mission, require_height
+from fledge_hil.parameter_list import CONTROLLER_OUT_OF_TREE
 from fledge_hil.plans import Plan
 from fledge_hil.preflight import ARMED, CAN_ARM
 from fledge_hil.telemetry import PERIOD_MS, blocks, table
-from fledge_hil.variables import CONTROLLER_OUT_OF_TREE
 
 __all__ = ["Progress", "RefusedError", "Report", "fly", "fly_over"]
 

@@ -60,6 +60,8 @@ class Plant:
         self.duty: list[float] = [0.0] * 4
         self.motor_gain: list[float] = [1.0] * 4
         """[1], what each motor gives of the speed it is driven at; for faults."""
+        self.duty_override: list[float] | None = None
+        """Duty that reaches the motors whatever is commanded, M1..M4."""
         self.state: Float32 = _standing(robot, around.start)
         self.truth: list[float] = self.state[:, 0].tolist()
         self._ticks = 0
@@ -119,7 +121,8 @@ class Plant:
 
     def _drive(self, fraction: Sequence[float]) -> None:
         """Command -> duty -> rotor speed set-points [rad/s], with compensation, cap and quantisation."""
-        robot, levels, duty = self.robot, self.robot.pwm_levels, self._wanted(fraction)
+        robot, levels = self.robot, self.robot.pwm_levels
+        duty = self._wanted(fraction) if self.duty_override is None else self.duty_override
         excess = max(0.0, max(duty) - 1.0)
         if robot.actuation == "rotor_speed_fraction":
             scale = robot.rotor_speed_max

@@ -1,6 +1,6 @@
 """Supervisor: the state machine that decides whether motors may turn.
 
-States and time-outs are those of the Crazyflie's firmware; arming is always required. It runs at 25 Hz of device time.
+States and time-outs are those of the Crazyflie's firmware. It runs at 25 Hz of device time.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ class Facts:
 class Supervisor:
     """See the module's docstring."""
 
-    def __init__(self, self_test_passed: bool) -> None:
+    def __init__(self, self_test_passed: bool, auto_arm: bool = False) -> None:
+        """`auto_arm`: arm as soon as the pre-flight checks pass, without being asked."""
         self.state = State.PRE_FLIGHT_NOT_PASSED
+        self.auto_arm = auto_arm
         self.self_test_passed = self_test_passed
         self.tumble_check = True
         self.tumbled = False
@@ -137,6 +139,8 @@ class Supervisor:
         state = self.state
         if state in (State.PRE_FLIGHT_NOT_PASSED, State.PRE_FLIGHT_PASSED):
             passed = self.self_test_passed and not self.tumbled and not facts.motors_turn
+            if passed and self.auto_arm and state is State.PRE_FLIGHT_PASSED:
+                return State.ARMING
             return State.PRE_FLIGHT_PASSED if passed else State.PRE_FLIGHT_NOT_PASSED
         if state is State.ARMING:
             return State.READY_TO_FLY
@@ -182,7 +186,7 @@ class Supervisor:
         flags = (
             state is State.PRE_FLIGHT_PASSED or self.armed,
             self.armed,
-            False,
+            self.auto_arm,
             self.motors_allowed,
             self.flying,
             self.tumbled,

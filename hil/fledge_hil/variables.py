@@ -1,22 +1,14 @@
-"""The names a client finds on the virtual Crazyflie: those that cflib and its users expect, and our group `fledge`."""
+"""What the virtual Crazyflie can log: the names that cflib and its users expect, and our group `fledge`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fledge_hil.flight_parameters import flight_parameters
-from fledge_hil.toc import LogVariable, Number, Parameter
+from fledge_hil.toc import LogVariable, Number
 
 if TYPE_CHECKING:
     from fledge_hil.virtual import VirtualCrazyflie
-
-CONTROLLER_PID, CONTROLLER_OUT_OF_TREE = 1, 6
-ESTIMATOR_KALMAN = 2
-DECK = "bcFlow2"
-"""The one that is on."""
-DECKS = (DECK, "bcFlow", "bcZRanger2", "bcMultiranger", "bcLighthouse4", "bcDWM1000", "bcLedRing")
-"""Those that scripts ask for."""
 
 
 def log_variables(drone: VirtualCrazyflie) -> list[LogVariable]:
@@ -25,7 +17,8 @@ def log_variables(drone: VirtualCrazyflie) -> list[LogVariable]:
         *_estimate(drone),
         *_setpoint(drone),
         *_health(drone),
-        *_fledge(drone),
+        *_positioning(drone),
+        *([] if drone.settings.stock else _fledge(drone)),
     ]
 
 
@@ -52,11 +45,19 @@ def _estimate(drone: VirtualCrazyflie) -> list[LogVariable]:
         ),
         *_each("stabilizer.roll stabilizer.pitch stabilizer.yaw", "float", lambda i: estimate.euler_deg[i]),
         *_each("gyro.x gyro.y gyro.z", "float", lambda i: estimate.gyro_deg_s[i]),
+        *_each(
+            "stateEstimate.ax stateEstimate.ay stateEstimate.az", "float", lambda i: estimate.acceleration_world_g[i]
+        ),
         *_each("acc.x acc.y acc.z", "float", lambda i: estimate.acceleration_g[i]),
         *_each(
             "stateEstimateZ.x stateEstimateZ.y stateEstimateZ.z",
             "int16",
             lambda i: 1000 * estimate.position_world[i],
+        ),
+        *_each(
+            "stateEstimateZ.vx stateEstimateZ.vy stateEstimateZ.vz",
+            "int16",
+            lambda i: 1000 * estimate.velocity_world[i],
         ),
         *_each("kalman.stateX kalman.stateY kalman.stateZ", "float", lambda i: estimate.position_world[i]),
         *_each("kalman.varPX kalman.varPY kalman.varPZ", "float", lambda i: estimate.variance[i]),
@@ -96,7 +97,17 @@ def _health(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("stabilizer.rtStab", "float", lambda: 1000.0),
         LogVariable("radio.rssi", "uint8", lambda: 30),
         LogVariable("radio.isConnected", "uint8", lambda: 1),
-        LogVariable("estimator.rtRej", "float", lambda: 0.0),
+        LogVariable("memTst.errCntW", "uint32", lambda: drone.ports.memories.tester.errors),
+    ]
+
+
+def _positioning(drone: VirtualCrazyflie) -> list[LogVariable]:
+    estimator, sent = drone.plant.estimator, drone.ports.localization
+    return [
+        *_each("ext_pos.X ext_pos.Y ext_pos.Z", "float", lambda i: sent.position[i]),
+        *_each("locSrv.x locSrv.y locSrv.z", "float", lambda i: sent.position[i]),
+        *_each("locSrv.qx locSrv.qy locSrv.qz locSrv.qw", "float", lambda i: sent.quaternion_xyzw[i]),
+        LogVariable("estimator.rtRej", "float", lambda: float(estimator.rejected)),
     ]
 
 
@@ -120,27 +131,4 @@ def _fledge(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("fledge.jitterUs", "float", out("period_jitter_us")),
         *_each("fledge.a1 fledge.a2 fledge.a3 fledge.a4", "float", lambda i: drone.output.action[i]),
         *_each("fledge.rx fledge.ry fledge.rz", "float", lambda i: drone.output.reference_position_world[i]),
-    ]
-
-
-def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
-    """Everything that can be set; values are read where they are used."""
-    passed = drone.self_test_passed
-    return [
-        Parameter("stabilizer.controller", "uint8", CONTROLLER_OUT_OF_TREE if passed else CONTROLLER_PID),
-        Parameter("stabilizer.estimator", "uint8", ESTIMATOR_KALMAN),
-        Parameter("stabilizer.stop", "uint8", 0, written=lambda value: drone.emergency_stop() if value else None),
-        Parameter("commander.enHighLevel", "uint8", 1, persistent=True),
-        Parameter("kalman.resetEstimation", "uint8", 0),
-        Parameter("system.selftestPassed", "int8", int(passed), read_only=True),
-        Parameter("system.arm", "int8", 0, written=drone.set_armed),
-        Parameter("supervisor.tmblChckEn", "uint8", 1, persistent=True, written=drone.set_tumble_check),
-        Parameter("locSrv.extPosStdDev", "float", 0.01),
-        Parameter("locSrv.extQuatStdDev", "float", 4.5e-3),
-        *(Parameter(f"deck.{name}", "uint8", int(name == DECK), read_only=True) for name in DECKS),
-        Parameter("ring.effect", "uint8", 0, persistent=True),
-        Parameter("fledge.enable", "uint8", 0),
-        Parameter("fledge.hil", "uint8", 0, written=drone.choose_hil),
-        Parameter("fledge.heartbeat", "uint16", 0, written=drone.heartbeat.beat),
-        *flight_parameters(),
     ]

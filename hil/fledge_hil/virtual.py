@@ -8,73 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from fledge_sim import __version__
 from fledge_sim.contract import Contract, ContractError
-from fledge_sim.randomize import Randomization
 from fledge_sim.robot import Robot
 
-from fledge_hil import supervisor_port
-from fledge_hil.air import Wind
-from fledge_hil.battery import Battery
-from fledge_hil.board import Board, BoardInput, BoardOutput, SetpointMode
+from fledge_hil.board import Board, BoardInput, BoardOutput
 from fledge_hil.board_messages import FloatArray
-from fledge_hil.commander import Commander
-from fledge_hil.crtp import NULL_PACKET, Port, console, is_null, packet, split
-from fledge_hil.estimate import noise_of
-from fledge_hil.estimator import EstimateErrors
+from fledge_hil.commander import Commander, Priority
+from fledge_hil.crtp import console
 from fledge_hil.flight_parameters import FlightParameters
+from fledge_hil.gains import stock_gains
 from fledge_hil.heartbeat import Heartbeat
+from fledge_hil.height_hold import levelled, thrust_fraction
 from fledge_hil.in_the_loop import InTheLoop
-from fledge_hil.link import Platform, link, memory
 from fledge_hil.log_blocks import LogService
+from fledge_hil.parameter_list import CONTROLLER_OUT_OF_TREE, parameters
 from fledge_hil.parameters import ParameterService
-from fledge_hil.plant import DECKS, Plant, Surroundings
+from fledge_hil.plant import Plant
+from fledge_hil.ports import Ports
 from fledge_hil.recording import PERIOD_MS, Recorder
 from fledge_hil.setpoint import Setpoint
+from fledge_hil.settings import Faults, Settings
 from fledge_hil.supervisor import PERIOD_MS as SUPERVISOR_PERIOD_MS
 from fledge_hil.supervisor import Facts, State, Supervisor
-from fledge_hil.variables import CONTROLLER_OUT_OF_TREE, log_variables, parameters
+from fledge_hil.variables import log_variables
 
-HEIGHT_BANDWIDTH = 2.0
-"""[1/s], of the height hold under an attitude set-point; critically damped."""
-BLIND_WEIGHT = 0.95
-"""[1], thrust over weight of that hold while the height is unknown: sinks slowly, as the stock controller does."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What can be chosen about a virtual drone."""
-
-    seed: int = 0
-    """Of the sensor noise, the body, the disturbances and the air."""
-    battery: Battery = field(default_factory=Battery)
-    wind: Wind = field(default_factory=Wind)
-    noise_scale: float = 1.0
-    """Times the white noise that the policy was trained with."""
-    errors: EstimateErrors = field(default_factory=EstimateErrors)
-    """Of the estimator, beside that noise."""
-    decks: tuple[str, ...] = DECKS
-    """What is mounted; decides what the estimator can know."""
-    start: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Where it stands: x, y [m] and yaw [deg]."""
-    spread: Randomization | None = None
-    """How far its body differs from the robot file, and what pushes it; None: nominal and undisturbed."""
-    record: bool = True
-    """Keep what happens, 0.13 MB per second of device time; off for a drone that is served for hours."""
-    inference_us: float = 0.0
-    """Modelled time of one inference on the microcontroller, for the log variable [us]."""
-
-
-@dataclass
-class Faults:
-    """What a test may break while the drone runs."""
-
-    position_nan: bool = False
-    """The estimator answers NaN for the position."""
-    state_frozen: bool = False
-    """The estimator stops updating: position, velocity and attitude stay, their age grows. The gyro lives on."""
+__all__ = ["Faults", "Settings", "VirtualCrazyflie"]
 
 
 class VirtualCrazyflie:
@@ -87,12 +46,13 @@ class VirtualCrazyflie:
                 f"'{robot.name}' ({robot.sha256[:8]}); simulate that robot, or train for this one"
             )
         self.settings = settings or Settings()
-        self.plant = Plant(robot, _surroundings(contract, self.settings), self.settings.seed)
+        self.plant = Plant(robot, self.settings.surroundings(contract), self.settings.seed)
         self.time_ms = 0
         self.faults = Faults()
         self.recorder = Recorder()
         self.heartbeat = Heartbeat(self)
-        self.commander = Commander()
+        self.ports = Ports(self, lambda payload: self._in_the_loop.receive(payload))
+        self.commander = Commander(lambda: bytes(self.ports.memories.trajectories.content))
         self.setpoint = Setpoint()
         self.fractions: list[float] = [0.0] * 4
         self._outbox: list[bytes] = []
@@ -104,12 +64,11 @@ class VirtualCrazyflie:
         board_output = board.tick(self._fill())
         self.output = board_output.flight
         self.self_test_passed = bool(self.output.self_test_passed)
-        self.supervisor = Supervisor(self.self_test_passed)
+        self.supervisor = Supervisor(self.self_test_passed, self.settings.auto_arm)
         self.log = LogService(log_variables(self))
-        self.parameters = ParameterService(parameters(self))
-        receive = self._in_the_loop.receive
-        self._platform = Platform(robot.device_type, f"fledge {__version__}", self.arm, self.recover, receive)
+        self.parameters = ParameterService(parameters(self), self.settings.store)
         self._remember_parameters()
+        self.parameters.restore()
         self._supervise()
         self._boot_messages()
 
@@ -120,15 +79,24 @@ class VirtualCrazyflie:
 
     def _remember_parameters(self) -> None:
         table = self.parameters
-        self._controller, self._enable = table["stabilizer.controller"], table["fledge.enable"]
-        self._high_level, self._flight_parameters = table["commander.enHighLevel"], FlightParameters(table)
+        self._controller = table["stabilizer.controller"]
+        self._enable, self._flight_parameters = None, None
+        if not self.settings.stock:
+            self._enable, self._flight_parameters = table["fledge.enable"], FlightParameters(table)
 
     def _boot_messages(self) -> None:
-        self.say(f"fledge: virtual {self.plant.robot.device_type}, contract {self.output.contract_hash:08x}\n")
+        device = self.plant.robot.device_type
+        what = "stock controller" if self.settings.stock else f"contract {self.output.contract_hash:08x}"
+        self.say(f"fledge: virtual {device}, {what}\n")
         if self.self_test_passed:
             self.say("SYS: Self test passed!\n")
         else:
             self.say("fledge: policy self-test FAILED: weights or golden vectors differ; arming is refused\n")
+
+    @property
+    def radio_address(self) -> int:
+        """As a radio would call it."""
+        return self.settings.radio_address
 
     def say(self, text: str) -> None:
         """A line on the console; kept until a client is there."""
@@ -145,39 +113,7 @@ class VirtualCrazyflie:
 
     def handle_packet(self, datagram: bytes) -> list[bytes]:
         """Answers to one datagram; anything malformed is answered with nothing or an error code."""
-        if is_null(datagram):
-            return [NULL_PACKET]
-        parts = split(datagram)
-        if parts is None:
-            return []
-        port, channel, payload = parts
-        if port == Port.LINK:
-            return link(channel, payload)
-        if port == Port.PLATFORM:
-            return self._platform.handle(channel, payload)
-        if port == Port.LOG:
-            return self.log.handle(channel, payload, self.time_ms)
-        if port == Port.PARAM:
-            return self.parameters.handle(channel, payload)
-        if port == Port.MEMORY:
-            return memory(channel, payload)
-        if port == Port.SUPERVISOR:
-            return supervisor_port.answer(self, channel, payload)
-        return self._handle_setpoint(port, channel, payload)
-
-    def _handle_setpoint(self, port: int, channel: int, payload: bytes) -> list[bytes]:
-        if port == Port.COMMANDER:
-            self.commander.rpyt(payload, self.time_ms)
-        elif port == Port.COMMANDER_GENERIC:
-            self.commander.generic(channel, payload, self.time_ms)
-        elif port == Port.HIGH_LEVEL and self._high_level.value:
-            if not self.supervisor.armed:
-                self.say("SUP: not armed, high-level command ignored\n")
-            answer = self.commander.high_level(payload, self.time_ms, self.plant.estimate)
-            return [packet(Port.HIGH_LEVEL, channel, answer)]
-        elif port == Port.LOCALIZATION and channel == 1 and payload[:1] in (b"\3", b"\4"):
-            self.emergency_stop() if payload[0] == 3 else self.supervisor.feed_watchdog()
-        return []
+        return self.ports.answer(datagram)
 
     def arm(self, wanted: bool) -> bool:
         """Arm or disarm; a refusal says why on the console."""
@@ -204,6 +140,23 @@ class VirtualCrazyflie:
         """Parameter fledge.hil; it keeps its value when the change is refused."""
         self.parameters["fledge.hil"].value = self._in_the_loop.choose(value, armed=self.supervisor.armed)
 
+    def reset_estimator(self, value: float) -> None:
+        """Parameter kalman.resetEstimation: starts again from kalman.initialX, Y, Z and Yaw."""
+        if value:
+            x, y, z, yaw = (float(self.parameters[f"kalman.initial{axis}"].value) for axis in ("X", "Y", "Z", "Yaw"))
+            self.plant.estimator.initial_pose = (x, y, z, yaw)
+            self.plant.estimator.reset(self.plant.truth)
+
+    def tune(self, _: float = 0.0) -> None:
+        """A gain was written: all of them go to the board."""
+        self._board.tune(stock_gains(self.parameters))
+
+    def override_motors(self, _: float = 0.0) -> None:
+        """Parameters motorPowerSet: raw duty past controller and supervisor, as in the firmware."""
+        group = self.parameters
+        raw = [float(group[f"motorPowerSet.m{motor}"].value) / 65535 for motor in range(1, 5)]
+        self.plant.duty_override = raw if group["motorPowerSet.enable"].value else None
+
     def set_armed(self, value: float) -> None:
         """Parameter system.arm."""
         self.arm(bool(value))
@@ -217,7 +170,9 @@ class VirtualCrazyflie:
     def step_ms(self) -> list[bytes]:
         """Advance device time by one tick; returns what the drone sends on its own: console lines and log data."""
         self.time_ms += 1
-        self.setpoint = self._levelled(self.commander.tick(self.time_ms, self.plant.estimate))
+        self.setpoint = self.commander.tick(self.time_ms, self.plant.estimate)
+        if self.supervisor.level_out:
+            self.setpoint = levelled(self.setpoint)
         board_output = self._tick_board()
         self.output = board_output.flight
         self.fractions = board_output.motor_fraction[:]
@@ -251,13 +206,6 @@ class VirtualCrazyflie:
         if self.faults.position_nan:
             estimate.position_world = [math.nan] * 3
 
-    def _levelled(self, setpoint: Setpoint) -> Setpoint:
-        """Level attitude at the height of a set-point that is too old, as the firmware's supervisor does."""
-        if not self.supervisor.level_out or setpoint.mode is SetpointMode.NONE:
-            return setpoint
-        height = setpoint.height if setpoint.mode is SetpointMode.ATTITUDE else setpoint.position_world[2]
-        return Setpoint(SetpointMode.ATTITUDE, height=height, thrust_fraction=setpoint.thrust_fraction)
-
     def _fill(self) -> BoardInput:
         message, estimate, setpoint = self._message, self.plant.estimate, self.setpoint
         flight = message.flight
@@ -272,15 +220,16 @@ class VirtualCrazyflie:
         _put(message.setpoint_attitude_deg, (setpoint.roll_deg, setpoint.pitch_deg))
         message.setpoint_yaw_deg = setpoint.yaw_deg or 0.0
         message.setpoint_yaw_rate_deg_s = setpoint.yaw_rate_deg_s
-        message.setpoint_thrust_fraction = self._thrust(setpoint)
+        message.setpoint_thrust_fraction = thrust_fraction(setpoint, self.plant.robot, estimate)
         if self.time_ms:
             self._fill_switches(message)
         return message
 
     def _fill_switches(self, message: BoardInput) -> None:
         flight = message.flight
-        flight.enable = int(bool(self._enable.value) and self._controller.value == CONTROLLER_OUT_OF_TREE)
-        self._flight_parameters.fill(flight)
+        if self._enable is not None and self._flight_parameters is not None:
+            flight.enable = int(bool(self._enable.value) and self._controller.value == CONTROLLER_OUT_OF_TREE)
+            self._flight_parameters.fill(flight)
         flight.state_age_ms = self._state_age_ms
         flight.setpoint_age_ms = self.commander.age_ms(self.time_ms)
         flight.time_us = 1000 * self.time_ms & 0xFFFFFFFF
@@ -288,18 +237,6 @@ class VirtualCrazyflie:
         flight.position_variance = self.plant.estimate.position_variance
         flight.battery_low = self.plant.battery_low
         message.motors_allowed = self.supervisor.motors_allowed
-
-    def _thrust(self, setpoint: Setpoint) -> float:
-        """Thrust of an attitude set-point; one that holds a height: m (g + k^2 e - 2 k v) over the tilt's cosine."""
-        if setpoint.height is None or setpoint.mode is not SetpointMode.ATTITUDE:
-            return setpoint.thrust_fraction
-        robot, estimate, k = self.plant.robot, self.plant.estimate, HEIGHT_BANDWIDTH
-        error = setpoint.height - estimate.position_world[2]
-        x, y, _, _ = estimate.quaternion_xyzw
-        upward = robot.gravity + k * k * error - 2 * k * estimate.velocity_world[2]
-        thrust = robot.mass * upward / max(0.5, 1 - 2 * (x * x + y * y)) / (4 * robot.thrust_max)
-        blind = BLIND_WEIGHT * robot.mass * robot.gravity / (4 * robot.thrust_max)
-        return max(0.0, min(1.0, thrust)) if math.isfinite(thrust) else blind
 
     def _supervise(self) -> None:
         before = self.supervisor.state
@@ -311,7 +248,7 @@ class VirtualCrazyflie:
                 self.plant.estimate.acceleration_g[2],
                 self.commander.high_level_active,
                 self.commander.planner.finished(self.time_ms / 1000),
-                self.commander.priority == 2,
+                self.commander.priority is Priority.CLIENT,
             )
         )
         if not self.supervisor.armed:
@@ -349,18 +286,6 @@ class VirtualCrazyflie:
                 self.plant.voltage,
             )
         )
-
-
-def _surroundings(contract: Contract, settings: Settings) -> Surroundings:
-    return Surroundings(
-        noise_of(contract, settings.noise_scale),
-        settings.errors,
-        settings.battery,
-        settings.wind,
-        settings.decks,
-        settings.start,
-        settings.spread,
-    )
 
 
 def _put(array: FloatArray, values: Sequence[float]) -> None:

@@ -46,7 +46,6 @@ def test_identity(drone: VirtualCrazyflie) -> None:
     assert ask(drone, Port.LINK, 0, b"\0anything") == b"\0anything"
     assert ask(drone, Port.PLATFORM, 1, b"\0") == b"\0\x0c\0\0\0"
     assert ask(drone, Port.PLATFORM, 1, b"\2") == b"\2Crazyflie 2.1\0"
-    assert ask(drone, Port.MEMORY, 0, b"\1") == b"\1\0"
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

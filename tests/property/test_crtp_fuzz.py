@@ -42,8 +42,13 @@ def boot(policy: Policy, files: BoardFiles) -> VirtualCrazyflie:
 number32 = st.floats(width=32)
 """NaN, infinities and denormals included."""
 
+
+def _floats(values: list[float]) -> bytes:
+    return struct.pack(f"<{len(values)}f", *values)
+
+
 commands = st.one_of(
-    st.tuples(st.sampled_from((6, 7, 8, 9, 10, 11, 0)), st.lists(number32, min_size=4, max_size=7)).map(
+    st.tuples(st.sampled_from((0, 1, 2, 5, 6, 7, 8, 9, 10, 11)), st.lists(number32, min_size=4, max_size=7)).map(
         lambda made: packet(Port.COMMANDER_GENERIC, 0, struct.pack(f"<B{len(made[1])}f", made[0], *made[1]))
     ),
     st.tuples(st.sampled_from((7, 8)), number32, number32, st.booleans(), number32).map(
@@ -56,7 +61,28 @@ commands = st.one_of(
         lambda made: packet(Port.COMMANDER, 0, struct.pack("<fffH", *made))
     ),
     st.integers(0, 2**32 - 1).map(lambda ms: packet(Port.COMMANDER_GENERIC, 1, struct.pack("<BI", 0, ms))),
-    st.tuples(st.integers(0, 40), number32).map(lambda made: packet(Port.PARAM, 2, struct.pack("<Hf", *made))),
+    st.tuples(st.integers(0, 80), number32).map(lambda made: packet(Port.PARAM, 2, struct.pack("<Hf", *made))),
+    st.lists(number32, min_size=3, max_size=7).map(
+        lambda made: packet(Port.LOCALIZATION, int(len(made) > 3), bytes((8,) * (len(made) > 3)) + _floats(made))
+    ),
+    st.tuples(st.sampled_from((9, 10)), number32, st.booleans(), number32, st.booleans(), number32).map(
+        lambda made: packet(Port.HIGH_LEVEL, 0, struct.pack("<BBf?f?f", made[0], 0, *made[1:]))
+    ),
+    st.tuples(st.booleans(), st.booleans(), st.lists(number32, min_size=5, max_size=5)).map(
+        lambda made: packet(Port.HIGH_LEVEL, 0, struct.pack("<BB??5f", 11, 0, made[0], made[1], *made[2]))
+    ),
+    st.tuples(st.integers(0, 11), st.integers(0, 1), st.integers(0, 4200), st.integers(0, 255)).map(
+        lambda made: packet(Port.HIGH_LEVEL, 0, struct.pack("<BBBBIB", 6, made[0], 1, *made[1:]))
+    ),
+    st.tuples(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 11), number32).map(
+        lambda made: packet(Port.HIGH_LEVEL, 0, struct.pack("<BB???Bf", 13, 0, *made))
+    ),
+    st.tuples(st.integers(0, 7), st.integers(0, 2**32 - 1), st.binary(max_size=25)).map(
+        lambda made: packet(Port.MEMORY, 2, struct.pack("<BI", *made[:2]) + made[2])
+    ),
+    st.tuples(st.integers(0, 7), st.integers(0, 9000), st.integers(0, 255)).map(
+        lambda made: packet(Port.MEMORY, 1, struct.pack("<BIB", *made))
+    ),
     st.just(ARM),
 )
 """Well-formed, with any numbers inside."""

@@ -15,7 +15,7 @@ axes = st.tuples(number, number, number, number)
 
 def test_halfway_between_two_rests_is_the_middle_at_35_sixteenths_of_the_mean_speed() -> None:
     # degree 7 from rest to rest: p(s) = 35 s^4 - 84 s^5 + 70 s^6 - 20 s^7, p(1/2) = 1/2, p'(1/2) = 35/16
-    segment = Segment(Sample((0, 0, 0, 0)), (0, 0, 2, 0), start_time=1.0, duration=4.0)
+    segment = Segment(Sample((0, 0, 0, 0)), Sample((0, 0, 2, 0)), start_time=1.0, duration=4.0)
     middle = segment.at(3.0)
     assert middle.position[2] == pytest.approx(1.0, abs=1e-12)
     assert middle.velocity[2] == pytest.approx(35 / 16 * 2 / 4, abs=1e-12)
@@ -31,7 +31,7 @@ def test_segment_starts_as_given_and_ends_at_rest(
     t: float,
 ) -> None:
     start = Sample(position, velocity, acceleration)  # type: ignore[arg-type]
-    segment = Segment(start, goal, 0.0, t)  # type: ignore[arg-type]
+    segment = Segment(start, Sample(goal), 0.0, t)  # type: ignore[arg-type]
     first, last = segment.at(0.0), segment.at(t * (1 - 1e-12))
     for axis in range(4):
         assert first.position[axis] == pytest.approx(position[axis], abs=1e-9)
@@ -44,7 +44,7 @@ def test_segment_starts_as_given_and_ends_at_rest(
 
 @given(st.floats(0.01, 0.99))
 def test_velocity_is_the_derivative_of_position(share: float) -> None:
-    segment = Segment(Sample((0, 1, 0, 0), (1, 0, 0, 0)), (3, -1, 2, 1), 0.0, 2.0)
+    segment = Segment(Sample((0, 1, 0, 0), (1, 0, 0, 0)), Sample((3, -1, 2, 1)), 0.0, 2.0)
     h = 1e-5
     for axis in range(4):
         slope = (segment.at(2 * share + h).position[axis] - segment.at(2 * share - h).position[axis]) / (2 * h)

@@ -9,7 +9,7 @@ import pytest
 from cflib.utils.encoding import compress_quaternion
 from fledge_hil.board_messages import SetpointMode
 from fledge_hil.crtp import decompress_quaternion
-from fledge_hil.setpoint import STOP, parse_generic, parse_rpyt
+from fledge_hil.setpoint import STOP, FlightModes, Setpoint, parse_generic, parse_rpyt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,14 +77,54 @@ def test_hover_velocity_and_height_modes() -> None:
     assert height.height == 0.5
 
 
+@pytest.mark.parametrize(("old", "new"), [(1, 8), (2, 9), (5, 10)])
+def test_legacy_types_differ_in_the_sign_of_the_yaw_rate(old: int, new: int) -> None:
+    place = 3 if old == 1 else 2
+    numbers = [0.1, 0.2, 0.3, 0.4]
+    today = parse_generic(struct.pack("<B4f", new, *numbers))
+    numbers[place] = -numbers[place]
+    assert parse_generic(struct.pack("<B4f", old, *numbers)) == today
+    assert today is not None
+    assert today.yaw_rate_deg_s > 0
+
+
+def test_a_manual_setpoint_may_give_turn_rates() -> None:
+    setpoint = parse_generic(struct.pack("<BfffHB", 11, 20, -10, 30, 30000, 1))
+    assert setpoint is not None
+    assert setpoint.mode is SetpointMode.RATE
+    assert (setpoint.roll_deg, setpoint.pitch_deg, setpoint.yaw_rate_deg_s) == (20, 10, 30)
+
+
+def rpyt(modes: FlightModes, roll: float, pitch: float, yaw: float, thrust: int) -> Setpoint:
+    setpoint = parse_rpyt(struct.pack("<fffH", roll, pitch, yaw, thrust), modes)
+    assert setpoint is not None
+    return setpoint
+
+
+def test_the_yaw_rate_of_port_3_is_clockwise() -> None:
+    assert rpyt(FlightModes(), 0, 0, 40, 30000).yaw_rate_deg_s == -40
+
+
+def test_flight_modes_change_what_port_3_means() -> None:
+    assert rpyt(FlightModes(rates=True), 20, 0, 0, 30000).mode is SetpointMode.RATE
+    up = rpyt(FlightModes(altitude_hold=True), 5, 0, 0, 49150)
+    assert (up.mode, up.roll_deg, up.thrust_fraction) == (SetpointMode.ATTITUDE, 5, 0)
+    assert up.climb == pytest.approx(0.5, abs=1e-4)
+    hold = rpyt(FlightModes(altitude_hold=True, position_hold=True), 15, 30, 0, 32767)
+    assert hold.velocity_heading == pytest.approx((1.0, 0.5))
+    assert hold.velocity_world[2] == 0
+    there = rpyt(FlightModes(position_set=True), 2.0, -1.0, 90, 700)
+    assert (there.position_world, there.yaw_deg) == ((1.0, 2.0, 0.7), 90)
+
+
 def test_stop() -> None:
     assert parse_generic(b"\0") == STOP
 
 
 @pytest.mark.parametrize(
-    "packet", [b"", b"\7", b"\7\0\0", b"\1" + bytes(16), struct.pack("<BfffHB", 11, 0, 0, 0, 1, 1)]
+    "packet", [b"", b"\7", b"\7\0\0", b"\1" + bytes(15), b"\3" + bytes(16), b"\4" + bytes(16), b"\x0c" + bytes(16)]
 )
-def test_short_unknown_or_unflyable_packets_mean_nothing(packet: bytes) -> None:
+def test_short_or_unknown_packets_mean_nothing(packet: bytes) -> None:
     assert parse_generic(packet) is None
 
 
