@@ -14,7 +14,7 @@ from typing import Literal
 WINDOW_MS = 200
 """Device time in flight between drone and client."""
 STALL = 0.25
-"""[s] without progress, after which an acknowledgement counts as lost; a busy machine keeps a client waiting as long."""
+"""[s] without progress, after which an acknowledgement counts as lost; a busy machine makes clients wait, too."""
 LATE_MS = 100
 """Backlog against the wall clock that is given up, so that a suspended machine does not fast-forward."""
 _ACKNOWLEDGE = struct.Struct("<Bd")
