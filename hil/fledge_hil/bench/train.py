@@ -189,6 +189,7 @@ def _tables(measured: Mapping[str, Sequence[Measured]], seeds: int, episodes: in
             )
         )
     mean = f"Mean (worst) of {seeds} seeds"
+    hovering = f"{mean}; {episodes} episodes of 5 s, noise and disturbances on; half as many where one thing varies."
     return (
         Table(
             "training [s]", ("run", "loop", "process, CPU", "process, wall"), tuple(times), (f"{mean}, one thread.",)
