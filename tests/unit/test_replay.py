@@ -23,7 +23,7 @@ def filled(steps: int, shape: Shape = SHAPE) -> tuple[Replay, dict[tuple[int, in
         replay.add(row, action, ended)
         for world in range(WORLDS):
             after = [*past[world][1:], action[world]]
-            windows[world, step] = np.array([past[world], after])
+            windows[world, step] = np.float32(shape.scale) * np.array([past[world], after], np.float32)
             past[world] = [np.full(2, shape.fill)] * shape.history if ended[world] else after
     return replay, windows
 
@@ -31,7 +31,7 @@ def filled(steps: int, shape: Shape = SHAPE) -> tuple[Replay, dict[tuple[int, in
 @pytest.mark.parametrize("steps", [5, 40, 97])
 @pytest.mark.parametrize("truth", [True, False])
 def test_minibatches_hold_what_came(steps: int, truth: bool) -> None:
-    shape = Shape(2, 3, 2, 3, 0.5, critic_sees_truth=truth)
+    shape = Shape(2, 3, 2, 3, 0.5, 0.3, critic_sees_truth=truth)
     replay, windows = filled(steps, shape)
     batch, generator = Batch(300, shape), np.random.Generator(np.random.PCG64(0))
     replay.draw(batch, generator)

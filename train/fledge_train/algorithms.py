@@ -14,11 +14,13 @@ from fledge_sim.errors import FledgeError
 if TYPE_CHECKING:
     from fledge_train.trainer import Config, Trainer
 
-Name = Literal["shac", "td3"]
+Name = Literal["shac", "td3", "sac", "ppo"]
 NAMES: tuple[Name, ...] = get_args(Name)
 SENTENCES: Mapping[Name, str] = {
     "shac": "first-order gradients through the simulator; presets robust (about 2 s on one core), fast (0.3 s)",
     "td3": "the recipe of Learning to Fly in Seconds: 300 000 steps in half a minute of one core",
+    "sac": "soft actor-critic, off-policy; for tasks without gradients of the simulator",
+    "ppo": "proximal policy optimisation, on-policy and in parallel; likewise",
 }
 """What the command line says of each."""
 
@@ -47,6 +49,14 @@ def find(name: str) -> Algorithm:
         from fledge_train import td3_config
 
         return Algorithm(td3_config.Td3Config, td3_config.PRESETS, ("mlp",), _begin_td3)
+    if name == "sac":
+        from fledge_train import sac_config
+
+        return Algorithm(sac_config.SacConfig, sac_config.PRESETS, ("mlp",), _begin_sac)
+    if name == "ppo":
+        from fledge_train import ppo_config
+
+        return Algorithm(ppo_config.PpoConfig, ppo_config.PRESETS, ("mlp",), _begin_ppo)
     raise FledgeError(f"no algorithm '{name}'; choose one of {', '.join(NAMES)}")
 
 
@@ -60,3 +70,15 @@ def _begin_td3(config: Any) -> Trainer:
     from fledge_train.td3 import Td3
 
     return Td3(config)
+
+
+def _begin_sac(config: Any) -> Trainer:
+    from fledge_train.sac import Sac
+
+    return Sac(config)
+
+
+def _begin_ppo(config: Any) -> Trainer:
+    from fledge_train.ppo_quadrotor import Ppo
+
+    return Ppo(config)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import Float32
+from numpy.typing import NDArray
 
 from fledge_train.dense import Gather, History, Index, library
 from fledge_train.learner import aligned
@@ -35,6 +36,8 @@ class Shape:
     """H, past actions in the actor's observation."""
     fill: float
     """What past actions are before the first."""
+    scale: float = 1.0
+    """Of past actions in the observation."""
     critic_sees_truth: bool = True
     """False: the critic sees what the actor sees."""
 
@@ -81,6 +84,7 @@ class Replay:
         self._places = {"truth": 0, "sensed": t, "next_truth": t + s, "next_sensed": 2 * t + s, "outcome": 2 * (t + s)}
         self._record: Float32 = aligned((worlds * slots, 2 * (t + s) + 2))
         self._action: Float32 = aligned((worlds * slots, shape.actions))
+        self._past: Float32 = self._action if shape.scale == 1 else aligned(self._action.shape)
         self._age = np.zeros(worlds * slots, np.int32)
         self._now = np.zeros(worlds, np.int32)
         self._by_world = self._record.reshape(worlds, slots, -1)
@@ -112,7 +116,7 @@ class Replay:
         """View (worlds, slots, A)."""
         return self._action_by_world
 
-    def add(self, transition: Float32, action: Float32, ended: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+    def add(self, transition: Float32, action: Float32, ended: NDArray[np.bool_]) -> None:
         """One step of every world.
 
         Args:
@@ -123,6 +127,7 @@ class Replay:
         slot = self.count % self.slots
         self._by_world[:, slot] = transition
         self._action_by_world[:, slot] = action
+        self._past.reshape(self._action_by_world.shape)[:, slot] = np.float32(self.shape.scale) * action
         self._age_by_world[:, slot] = self._now
         self._now += 1
         if ended.any():
@@ -169,7 +174,7 @@ class Replay:
     def _window(self, out: Float32, after: bool) -> History:
         shape = self.shape
         return History(
-            self._action.ctypes.data,
+            self._past.ctypes.data,
             self._age.ctypes.data,
             out.ctypes.data + 4 * shape.sensed,
             out.shape[1],
@@ -177,7 +182,7 @@ class Replay:
             shape.actions,
             shape.history,
             int(after),
-            shape.fill,
+            shape.fill * shape.scale,
         )
 
     def state(self) -> Snapshot:
@@ -197,3 +202,4 @@ class Replay:
         put({"count": count}, state, prefix)
         self.count = int(count)
         put({name: array for name, array in self.state().items() if name != "count"}, state, prefix)
+        self._past.reshape(self._action_by_world.shape)[:] = np.float32(self.shape.scale) * self._action_by_world

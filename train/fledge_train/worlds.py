@@ -96,9 +96,9 @@ class Worlds:
 
     def shape(self, critic_sees_truth: bool = True) -> Shape:
         """Sizes of a transition, for a replay."""
-        history = self.config.history_length
-        fill = float(self.observation[0, self.sensed]) if history else 0.0
-        return Shape(len(self._columns), self.sensed, ROTORS, history, fill, critic_sees_truth)
+        history, hover = self.config.history_length, self.config.robot.hover_action
+        scale = self.config.observation[-1].scale if history else 1.0
+        return Shape(len(self._columns), self.sensed, ROTORS, history, hover, scale, critic_sees_truth)
 
     def begin(self, generator: np.random.Generator, steps: int) -> None:
         """Draw the noise of the steps to come; the first state of a run gets its own."""
