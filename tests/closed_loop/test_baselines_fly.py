@@ -71,7 +71,7 @@ def test_an_inference_rate_of_500_hz_hovers_as_well() -> None:
     vehicle = robot.load("crazyflie")
     flown = evaluate.Conditions(delay=evaluate.FLOWN_LATENCY, calls=5)
     for kind in KINDS:
-        hover = evaluate.hover(gains.controller(kind, vehicle), vehicle, flown, 32)
+        hover = evaluate.hover(gains.controller(kind, vehicle), vehicle, flown, 16)
         assert hover.survival > 0.6
         assert hover.error is not None
         assert hover.error < 0.03
