@@ -163,7 +163,7 @@ class BoardInput(ctypes.Structure):
     setpoint_attitude_deg: FloatArray
     """[deg], roll about x, pitch about y, right-handed: positive pitch is nose down; in rate mode [deg/s]."""
     setpoint_yaw_rate_deg_s: float
-    """[deg/s], in velocity, attitude and rate mode."""
+    """[deg/s]; in position mode how fast setpoint_yaw_deg moves."""
     setpoint_yaw_deg: float
     """[deg], world, in position mode."""
     setpoint_thrust_fraction: float

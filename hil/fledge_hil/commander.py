@@ -120,7 +120,13 @@ class Commander:
         if sample is not None:
             self._planned = True
             x, y, z, yaw = sample.position
-            setpoint = Setpoint(SetpointMode.POSITION, (x, y, z), sample.velocity[:3], yaw_deg=math.degrees(yaw))
+            setpoint = Setpoint(
+                SetpointMode.POSITION,
+                (x, y, z),
+                sample.velocity[:3],
+                yaw_deg=math.degrees(yaw),
+                yaw_rate_deg_s=math.degrees(sample.velocity[3]),
+            )
             self._take(setpoint, Priority.HIGH_LEVEL, time_ms)
         elif self.priority is Priority.HIGH_LEVEL and self._planned:
             self._take(STOP, Priority.HIGH_LEVEL, time_ms)

@@ -26,13 +26,13 @@ def levelled(setpoint: Setpoint) -> Setpoint:
 
 
 def thrust_fraction(setpoint: Setpoint, robot: Robot, estimate: Estimate) -> float:
-    """Thrust of an attitude set-point; one that holds a height: m (g + k^2 e - 2 k v) over the tilt's cosine."""
+    """Thrust of an attitude set-point; to hold a height, m (g + k^2 e + 2 k (climb - v)) over the tilt's cosine."""
     if setpoint.height is None or setpoint.mode is not SetpointMode.ATTITUDE:
         return setpoint.thrust_fraction
     k = BANDWIDTH
     error = setpoint.height - estimate.position_world[2]
     x, y, _, _ = estimate.quaternion_xyzw
-    upward = robot.gravity + k * k * error - 2 * k * estimate.velocity_world[2]
+    upward = robot.gravity + k * k * error + 2 * k * ((setpoint.climb or 0.0) - estimate.velocity_world[2])
     thrust = robot.mass * upward / max(0.5, 1 - 2 * (x * x + y * y)) / (4 * robot.thrust_max)
     blind = BLIND_WEIGHT * robot.mass * robot.gravity / (4 * robot.thrust_max)
     return max(0.0, min(1.0, thrust)) if math.isfinite(thrust) else blind

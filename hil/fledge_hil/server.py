@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fledge_sim.errors import FledgeError
 
-from fledge_hil.crtp import Port, is_null, split
+from fledge_hil.crtp import Port, console, is_null, split
 from fledge_hil.pace import Mode, Pace, acknowledged_ms
 from fledge_hil.virtual import VirtualCrazyflie
 
@@ -52,6 +52,8 @@ class Server:
         self._peer: tuple[str, int] | None = None
         self._heard = 0.0
         self._pace = Pace(settings.mode, settings.speed)
+        self.notice: Callable[[str], None] = lambda _: None
+        """Called with a sentence that somebody at the server might want to read."""
         self.busy_seconds = 0.0
         """Wall-clock time spent on ticks."""
         self.busy_ms = 0
@@ -74,12 +76,21 @@ class Server:
     def serve(self, until: Callable[[], bool] | None = None) -> None:
         """Serve until `stop` is called or `until` says so."""
         while not self._stop.is_set() and not (until is not None and until()):
-            self._receive(0.0)
-            wait = self._pace.due(self.drone.time_ms, self._client_present(), self.drone.log.streaming)
+            wait = self.turn()
             if wait > 0:
-                self._receive(wait)
-            else:
-                self._advance()
+                select.select([self], [], [], wait)
+
+    def turn(self) -> float:
+        """Serve what has arrived, and a tick if one is due: 0 then, else how long there is nothing to do [s]."""
+        self._receive()
+        wait = self._pace.due(self.drone.time_ms, self._client_present(), self.drone.log.streaming)
+        if wait <= 0:
+            self._advance()
+        return max(0.0, wait)
+
+    def fileno(self) -> int:
+        """Of the socket, so that a server can be waited for."""
+        return self._socket.fileno()
 
     def _client_present(self) -> bool:
         """Between clients device time stands still in lockstep, so that nobody finds a drained battery."""
@@ -102,10 +113,8 @@ class Server:
             if error.errno not in (errno.EAGAIN, errno.ENOBUFS, errno.ECONNREFUSED):
                 self._peer = None
 
-    def _receive(self, wait: float) -> None:
-        """Serve everything that is there; wait up to `wait` seconds for the first packet."""
-        if wait > 0 and not select.select([self._socket], [], [], wait)[0]:
-            return
+    def _receive(self) -> None:
+        """Serve everything that is there."""
         while True:
             try:
                 datagram, sender = self._socket.recvfrom(2048)
@@ -141,10 +150,20 @@ class Server:
         silent = self._peer is None or time.monotonic() - self._heard > SILENCE
         if parts is None or not (starts or silent):
             return False
+        if not silent:
+            self._part_with(sender)
         self._peer = sender
         self._pace.new_client()
         self.drone.connect()
         return True
+
+    def _part_with(self, sender: tuple[str, int]) -> None:
+        """Tell the client that had the link, and whoever watches the server."""
+        if self._peer is None or self._peer == sender:
+            return
+        for line in console("SYS: another client has taken the link\n"):
+            self._send(line)
+        self.notice(f"{sender[0]}:{sender[1]} takes the link from {self._peer[0]}:{self._peer[1]}")
 
 
 def _bind(settings: ServerSettings) -> socket.socket:

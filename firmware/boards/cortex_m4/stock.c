@@ -125,7 +125,7 @@ static void choose_demand(struct stock *stock, const struct board_input *input, 
     const uint32_t by_yaw = mode == FLIGHT_SETPOINT_POSITION;
     demand->by_rate = mode == FLIGHT_SETPOINT_RATE;
     demand->yaw_error = by_yaw ? yaw_error(heading, input->setpoint_yaw_deg) : 0.0f;
-    demand->rate[2] = by_yaw ? 0.0f : input->setpoint_yaw_rate_deg_s * RADIANS_PER_DEGREE;
+    demand->rate[2] = input->setpoint_yaw_rate_deg_s * RADIANS_PER_DEGREE;
     if (mode == FLIGHT_SETPOINT_ATTITUDE || demand->by_rate) {
         for (int i = 0; i < 2; i++) demand->rate[i] = input->setpoint_attitude_deg[i] * RADIANS_PER_DEGREE;
         demand_from_attitude(demand->by_rate ? level_deg : input->setpoint_attitude_deg, heading, demand);

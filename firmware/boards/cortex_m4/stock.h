@@ -12,7 +12,7 @@ struct board_input {
     struct flight_input flight;
     float setpoint_attitude_deg[2]; /* [deg], roll about x, pitch about y, right-handed: positive pitch is nose down;
                                        in rate mode [deg/s], about the same axes */
-    float setpoint_yaw_rate_deg_s;  /* [deg/s], in velocity, attitude and rate mode */
+    float setpoint_yaw_rate_deg_s;  /* [deg/s]; in position mode how fast setpoint_yaw_deg moves */
     float setpoint_yaw_deg;         /* [deg], world, in position mode */
     float
         setpoint_thrust_fraction; /* [1], share of the largest total thrust, in attitude and rate mode; 0: motors off */
