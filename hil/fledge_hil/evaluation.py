@@ -19,8 +19,10 @@ from fledge_sim.physics import Physics
 from fledge_sim.policy import Policy
 from fledge_sim.robot import Robot
 from fledge_train import suite
+from fledge_train.config import SensorConfig
 from fledge_train.executor import Controller, Network
 from fledge_train.flights import PHYSICS, Dynamics
+from fledge_train.networks import observation_terms
 from fledge_train.runs import code_version
 from fledge_train.suite import Case, Figures
 
@@ -152,12 +154,20 @@ def describe(candidate: Candidate) -> str:
     """One line for a person."""
     contract, policy = candidate.controller.contract, candidate.policy
     if policy is None:
-        return f"{candidate.name}: {contract.training.algorithm}, for {contract.robot}"
+        return f"{candidate.name}: {contract.training.algorithm}, for {contract.robot}{_odd_noise(contract)}"
     network, training = contract.network, contract.training
     return (
         f"{candidate.name}: {network.kind} {'-'.join(map(str, network.hidden))}, {policy.parameter_count} weights, "
-        f"{contract.quantisation}, {training.algorithm} seed {training.seed}, contract {contract.sha256[:8]}"
+        f"{contract.quantisation}, {training.algorithm} seed {training.seed}, "
+        f"contract {contract.sha256[:8]}{_odd_noise(contract)}"
     )
+
+
+def _odd_noise(contract: Contract) -> str:
+    """Noise is the contract's: one that was trained with another amount is not comparable, and that is said."""
+    usual = {term.name: term.noise for term in observation_terms(SensorConfig(), 0)}
+    odd = [f"{t.name} {t.noise:g} {t.unit}" for t in contract.observation if usual.get(t.name, t.noise) != t.noise]
+    return f"; its own sensor noise: {', '.join(odd)}" if odd else ""
 
 
 def _contract(candidate: Candidate) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,15 @@ def test_baselines_stand_beside_a_policy(saved: Path, tmp_path: Path, capsys: py
     assert tree["flown"][1]["contract"]["gains"]["position"] > 0
     assert tree["flown"][2]["figures"]["figure_eight_3.5_s"]["survival"] == 1
     assert "geometric" in capsys.readouterr().out
+
+
+def test_another_amount_of_sensor_noise_is_said(saved: Path) -> None:
+    contract = policies.load(saved).contract
+    plain = evaluation.of_policy(policies.load(saved), "x")
+    assert "noise" not in evaluation.describe(plain)
+    quiet = (replace(contract.observation[0], noise=0.0), *contract.observation[1:])
+    policy = policies.assemble(replace(contract, observation=quiet, weights_sha256=""), policies.load(saved).weights)
+    assert "its own sensor noise: position_error 0 m" in evaluation.describe(evaluation.of_policy(policy, "x"))
 
 
 def test_a_quantised_policy_flies_in_its_own_integers(saved: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Cross-entropy search in the logarithm of the gains: every round flies a population of candidates side by side, one per
 group of episodes, and draws the next around the best eighth. The task is the evaluation's: hover from thrown starts and
 figure-eights of 15, 5.5 and 3.5 s, with noise, disturbances, +-20 % parameters and 10 ms of delay, on seeds that no
-evaluation uses. The cost of a candidate is the sum over the four of
+evaluation has by default. The cost of a candidate is the sum over the four of
 
     rms error / scale + 20 x share lost + action jerk / 0.1, scales of 2 cm (hover, 15 s), 4 cm (5.5 s), 10 cm (3.5 s)
 
@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from fledge_sim import kernel, randomize, tasks
 from fledge_sim import robot as robots
+from fledge_sim.errors import FledgeError
 from fledge_sim.robot import Robot
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ Float64 = NDArray[np.float64]
 Built = CascadeGains | GeometricGains
 
 SEED = 7000
-"""Of the search's episodes; evaluations use seeds below 100."""
+"""Of the search's episodes; evaluations use small ones."""
 LOST = 20.0
 """Cost of losing all episodes of a task."""
 SCALES: Mapping[str | float, float] = {"hover": 0.02, 15.0: 0.02, 5.5: 0.04, 3.5: 0.1}
@@ -160,10 +162,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=Search.rounds)
     parser.add_argument("--population", type=int, default=Search.population)
     options = parser.parse_args()
-    robot, kind = robots.load(options.robot), options.kind
     search = Search(population=options.population, rounds=options.rounds)
-    best = tune(kind, robot, search, lambda line: print(line, flush=True))
-    gains.keep(kind, robot, best)
+    try:
+        robot, kind = robots.load(options.robot), options.kind
+        best = tune(kind, robot, search, lambda line: print(line, flush=True))
+        gains.keep(kind, robot, best)
+    except FledgeError as error:
+        sys.exit(f"tune: {error}")
     print(f"{gains.PATH}: {best}")
 
 
