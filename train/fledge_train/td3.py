@@ -103,7 +103,7 @@ class Td3:
             error = critic.forward(batch.critic_input) - target
             critic.backward(2 / len(error) * error)
             self._check(adam.step(), step)
-            losses.append(float((error * error).mean()))
+            losses.append(float(np.vdot(error, error)) / len(error))
         for critic, smooth in zip(self._critics, self._target_critics, strict=True):
             smooth.approach(critic, 1 - c.polyak)
         return sum(losses) / len(losses)
@@ -141,19 +141,12 @@ class Td3:
 
     def _check(self, norm: float, step: int) -> None:
         if not np.isfinite(norm):
-            policy = self._policy_with(self._good)
+            self._actor.parameter[:] = self._good
             raise Diverged(
                 f"training diverged at step {step}: a gradient is not finite; the last good weights are kept. "
                 "Lower the learning rate",
-                policy,
+                self.policy(),
             )
-
-    def _policy_with(self, parameter: Float32) -> Policy:
-        kept = self._actor.parameter.copy()
-        self._actor.parameter[:] = parameter
-        policy = worlds.policy_of(self.contract, self._actor)
-        self._actor.parameter[:] = kept
-        return policy
 
     def policy(self) -> Policy:
         """With the weights of now."""
