@@ -1,24 +1,44 @@
-"""How many of the paper's starts can be caught: `python tests/bench/bench_survival_limit.py --robot crazyflie`.
+"""How many of the paper's starts can be caught at all: `python tests/bench/bench_survival_limit.py --robot crazyflie`.
 
-Episodes that both a trained gru and a trained mlp lose are flown again open loop, with every command optimised by
-gradient descent through the kernel, knowing state, disturbance and future. The search is local, so the answer is a
-number that can at least be reached, not a proof that more cannot.
+Specialists are trained for nothing but these starts: the nominal robot with its disturbances, no delay, almost no price
+on the change of action. They fly without noise; an episode is caught if one of them catches it. What all lose is flown
+again open loop, with every command optimised by gradient descent through the kernel, knowing state, disturbance and
+future, from what the best of them did. The search is local: a number that can be reached, not a proof that more cannot.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from fledge_sim import kernel, randomize, robot, sensors, tasks
+from fledge_sim import kernel, randomize, robot, tasks
 from fledge_sim.rows import Float32, State
 from fledge_train import config, shac
+from fledge_train.config import TrainConfig
+from fledge_train.curriculum import Ramp
+from fledge_train.evaluate import hover_target
 from fledge_train.flights import DT, LIMIT, Scenario, fly
 
 STEPS = 200
 SEARCHES = 3
 ITERATIONS = 500
+
+
+def specialist(name: str, seed: int) -> TrainConfig:
+    """A run for catching alone; kinds of actor and limits on the adjoint alternate."""
+    base = config.robust(name, "mlp" if seed % 2 else "gru", seed)
+    return replace(
+        base,
+        catch_share=1.0,
+        catch_age=200,
+        pool=16384,
+        position_limit=0.8,
+        randomization=randomize.paper(),
+        initial_state=tasks.paper_initial_state(),
+        adjoint_limit=Ramp(1e3, (3e4, 1e5, 1e6)[seed % 3], 0.4),
+        cost=replace(base.cost, position=Ramp(5.0, 60.0, 0.3), action_rate=Ramp(0.01, 0.05, 0.3)),
+    )
 
 
 @dataclass(frozen=True)
@@ -28,23 +48,27 @@ class Lost:
     state: Float32
     parameters: Float32
     action: Float32
-    """What the mlp did, (steps, 4, n)."""
+    """What the specialist did that held out longest, (steps, 4, n)."""
 
 
-def lost_episodes(name: str, episodes: int, seed: int) -> Lost:
-    """Those of the paper's starts that both robust presets lose within 2 s, without noise."""
+def lost_episodes(name: str, episodes: int, seed: int, specialists: int) -> Lost:
+    """Those of the paper's starts that every specialist loses within 2 s."""
     body = robot.load(name)
     state = tasks.sample_initial_states(body, tasks.paper_initial_state(), episodes, seed)
     parameters = randomize.sample_parameters(body, randomize.paper(), episodes, seed)
-    still = sensors.Target(np.zeros((3, episodes)), np.zeros((3, episodes)))
-    scenario = Scenario(state, parameters, lambda _: still, STEPS * DT, noise_scale=0.0)
-    gru, flight = (
-        fly(policy, body, scenario)
-        for policy in (shac.train(config.robust(name)).policy, shac.train(config.robust(name, "mlp")).policy)
-    )
-    gone = ~(gru.alive | flight.alive)
-    action = np.ascontiguousarray(flight.action[:, gone].transpose(0, 2, 1))
-    return Lost(np.ascontiguousarray(state[:, gone]), np.ascontiguousarray(parameters[:, gone]), action)
+    scenario = Scenario(state, parameters, hover_target(episodes), STEPS * DT, noise_scale=0.0)
+    caught, held = np.zeros(episodes, bool), np.zeros(episodes)
+    action = np.zeros((STEPS, 4, episodes), np.float32)
+    for number in range(specialists):
+        flight = fly(shac.train(specialist(name, number)).policy, body, scenario)
+        near = (flight.distance < LIMIT).cumprod(axis=0).sum(axis=0)
+        better = near > held
+        held[better], action[:, :, better] = near[better], flight.action.transpose(0, 2, 1)[:, :, better]
+        caught |= flight.alive
+        print(f"specialist {number}: {flight.alive.mean():.3f}, together {caught.mean():.3f}", flush=True)
+    gone = ~caught
+    parts = (np.ascontiguousarray(array[..., gone]) for array in (state, parameters, action))
+    return Lost(*parts)
 
 
 def gradient(lost: Lost, setpoint: Float32) -> tuple[Float32, Float32]:
@@ -90,12 +114,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--robot", default="crazyflie")
     parser.add_argument("--episodes", type=int, default=1000)
+    parser.add_argument("--specialists", type=int, default=10)
     options = parser.parse_args()
-    lost = lost_episodes(options.robot, options.episodes, seed=1)
+    lost = lost_episodes(options.robot, options.episodes, 1, options.specialists)
     count, saved = lost.state.shape[1], int(rescued(options.robot, lost).sum())
     total = options.episodes
-    print(f"{options.robot}: both policies lose {count} of {total}; {saved} of them could be caught")
-    print(f"survival of the better of the two {1 - count / total:.3f}; reachable {1 - (count - saved) / total:.3f}")
+    print(f"{options.robot}: all specialists lose {count} of {total}; {saved} of them could be caught")
+    print(f"survival of the specialists together {1 - count / total:.3f}; reachable {1 - (count - saved) / total:.3f}")
 
 
 if __name__ == "__main__":
