@@ -86,7 +86,7 @@ def test_half_the_width_of_a_span_is_geometric_around_the_robot() -> None:
 
 def test_a_curriculum_makes_later_episodes_harder() -> None:
     ease = config.CurriculumConfig(4, config.Line(0, 1), config.Line(0, 1), config.Line(0.25, 1))
-    cfg = dataclasses.replace(config.robust(), curriculum=ease, pool=400, catch_share=1.0)
+    cfg = dataclasses.replace(config.robust(), curriculum=ease, pool=400, catch_share=1.0, tumble_share=0.0)
     pools = [episodes.build_pool(cfg, CRAZYFLIE, 0.01, stage) for stage in range(4)]
     mass = [1 / pool[:, episodes.Row.PARAMETER + Parameter.MASS_INVERSE] for pool in pools]
     assert np.ptp(mass[0]) < 1e-6 * CRAZYFLIE.mass  # stage 0 begins at factor 0
@@ -95,6 +95,14 @@ def test_a_curriculum_makes_later_episodes_harder() -> None:
     widest = [np.abs(pool[:, State.POSITION]).max() for pool in pools]
     assert widest[0] == pytest.approx(0.05, rel=0.05)  # a quarter of 0.2 m
     assert widest[3] == pytest.approx(0.2, rel=0.05)
+
+
+def test_a_share_of_the_catching_episodes_begins_upside_down() -> None:
+    cfg = dataclasses.replace(config.robust(), catch_share=1.0, tumble_share=0.5)
+    pool = episodes.build_pool(cfg, CRAZYFLIE, 0.01)
+    angle = frames.angle_of(pool[:, State.QUATERNION : State.QUATERNION + 4])
+    # Uniform over all rotations: P(angle > 90 deg) = 1 - (m - sin m)/pi = 0.818 at m = pi/2; the others stay below.
+    assert (angle > np.pi / 2 + 1e-3).mean() == pytest.approx(0.5 * 0.818, abs=0.03)
 
 
 def test_catching_episodes_hover_and_are_short() -> None:

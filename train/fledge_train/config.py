@@ -164,6 +164,8 @@ class TrainConfig:
     """Steps after which an episode starts over."""
     catch_share: float = 0.5
     """Share of episodes that only catch a throw: thrown as the initial state says, hovering, and short."""
+    tumble_share: float = 0.2
+    """Share of those that begin in any attitude, upside down included, fast and spinning."""
     catch_age: int = 300
     """Steps after which those start over."""
     pool: int = 4096

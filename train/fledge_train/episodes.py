@@ -16,7 +16,7 @@ from fledge_sim.randomize import (
 )
 from fledge_sim.robot import Robot
 from fledge_sim.rows import Float32, State
-from fledge_sim.tasks import InitialState, sample_initial_states, sample_references
+from fledge_sim.tasks import InitialState, sample_initial_states, sample_references, thrown_initial_state
 from numpy.typing import NDArray
 
 from fledge_train.config import DELAYS, TrainConfig
@@ -35,7 +35,9 @@ def build_pool(config: TrainConfig, robot: Robot, dt: float, stage: int = 0) -> 
     reference = sample_references(config.reference, n, seed)
     catch = stream(seed, "catch").random(n) < config.catch_share
     reference = replace(reference, amplitude=np.where(catch, 0.0, reference.amplitude))
-    state = sample_initial_states(robot, starts, n, seed)
+    tumble = catch & (stream(seed, "tumble").random(n) < config.tumble_share)
+    thrown = sample_initial_states(robot, thrown_initial_state(), n, seed)
+    state = np.where(tumble, thrown, sample_initial_states(robot, starts, n, seed))
     state[State.POSITION : State.POSITION + 3] += reference.position(0.0).astype(np.float32)
     state[State.VELOCITY : State.VELOCITY + 3] += reference.velocity(0.0).astype(np.float32)
     spacing = config.actor.look_ahead_spacing
