@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
-from fledge_train import checkpoint, config, curriculum, recorded, runs, scalars, trainer
+from fledge_train import algorithms, checkpoint, config, curriculum, recorded, runs, scalars, trainer
 from fledge_train.config import TrainConfig
+from fledge_train.ppo_config import PpoConfig, PpoNumbers
+from fledge_train.sac_config import SacConfig
 from fledge_train.td3_config import Td3Config
-from fledge_train.trainer import Diverged, Progress
+from fledge_train.trainer import Config, Diverged, Progress
 
 
 def tiny(base: TrainConfig) -> TrainConfig:
@@ -33,6 +35,11 @@ RUNS: dict[str, Callable[[], TrainConfig]] = {
 }
 
 
+def test_every_algorithm_is_among_them() -> None:
+    assert {RUNS["gru"]().algorithm, *OTHERS} == set(algorithms.NAMES)
+    assert all(cfg.algorithm == name for name, cfg in OTHERS.items())
+
+
 def stop_after(chunks: int) -> Callable[[Progress], None]:
     left = [chunks]
 
@@ -45,11 +52,14 @@ def stop_after(chunks: int) -> Callable[[Progress], None]:
 
 
 TD3 = Td3Config(steps=3000, history=4, hidden=(16, 16), batch=32, critic_warm_up=500, actor_warm_up=800)
+SAC = SacConfig(steps=6000, hidden=(16, 16), critic_hidden=(16, 16), batch=16, warm_up=500, updates=1)
+PPO = PpoConfig(iterations=10, ppo=PpoNumbers(64, 8, hidden=(16, 16), critic_hidden=(16, 16), minibatches=2))
+OTHERS: dict[str, Config] = {"td3": TD3, "sac": SAC, "ppo": PPO}
 
 
-@pytest.mark.parametrize("name", [*RUNS, "td3"])
+@pytest.mark.parametrize("name", [*RUNS, *OTHERS])
 def test_interrupted_and_resumed_is_uninterrupted(name: str, tmp_path: Path) -> None:
-    cfg = TD3 if name == "td3" else RUNS[name]()
+    cfg = OTHERS[name] if name in OTHERS else RUNS[name]()
     recorded.train(tmp_path / "whole", cfg)
     parts = tmp_path / "parts"
     first = recorded.train(parts, cfg, stop_after(1))
@@ -144,6 +154,16 @@ def test_a_large_state_is_written_and_not_copied(tmp_path: Path, monkeypatch: py
         recorded.train(tmp_path / "x", TD3, poison)
     assert seen == [1000, 1000]
     assert checkpoint.load(tmp_path / "x" / "checkpoint.npz").history[-1].iteration == 1000
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", OTHERS)
+def test_words_that_are_no_numbers_do_not_look_like_divergence(name: str, seed: int) -> None:
+    """Environments pack bits into their memory; a checkpoint with NaN among floats would be refused."""
+    running = trainer.start(dataclasses.replace(OTHERS[name], seed=seed))  # type: ignore[type-var]
+    running.advance()
+    assert recorded.finite(running.state())
+    assert any(array.dtype == np.uint32 for array in running.state().values())
 
 
 def test_checkpoints_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

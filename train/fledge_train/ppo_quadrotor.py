@@ -86,12 +86,13 @@ class Ppo:
     def state(self) -> Snapshot:
         """Counters, networks, optimizers, environment."""
         kept = self._environment.get_state()
-        return self._arrays() | {"memory": kept.memory, "head": np.array(kept.head)}
+        words = kept.memory.view(np.uint32)  # some of them are no numbers
+        return self._arrays() | {"memory": words, "head": np.array(kept.head)}
 
     def restore(self, state: Snapshot) -> None:
         """Continue from `state`."""
         memory, head = self._environment.get_state().memory, np.zeros((), np.int64)
-        put(self._arrays() | {"memory": memory, "head": head}, state)
+        put(self._arrays() | {"memory": memory.view(np.uint32), "head": head}, state)
         self._environment.set_state(EnvState(memory, int(head)))
         self._learner.continue_adam()
         self._good = self._learner.actor.parameter.copy()

@@ -74,26 +74,24 @@ class Keeper:
         """After a chunk."""
         self._history.append(entry)
         self._remember()
-        if time.perf_counter() >= self._due:
+        if time.perf_counter() >= self._due and finite(self._running.state()):
             self.write()
 
     def _remember(self) -> None:
-        """Copies a small state; one that has grown too large is from now on written now and then, and first at once."""
+        """Copies a small state; a large one is written now and then, and at once when there is nothing else."""
         state = self._running.state()
         if sum(array.nbytes for array in state.values()) > SMALL:
-            if self._good is not None:
+            if (self._good is not None or not self._path.exists()) and finite(state):
                 self.write()
-            self._good = None
-        elif _finite(state):
+                self._good = None
+        elif finite(state):
             self._good = {name: array.copy() for name, array in state.items()}
             self._good_length = len(self._history)
 
     def write(self) -> None:
-        """The state of now, unless it is not finite: then what is on disk is better."""
+        """The state of now."""
         start = time.perf_counter()
-        state = self._running.state()
-        if _finite(state):
-            checkpoint.save(self._path, self._running, self._history, state)
+        checkpoint.save(self._path, self._running, self._history)
         end = time.perf_counter()
         self._due = end + max(CHECKPOINT_EVERY, (end - start) / SHARE)
 
@@ -136,5 +134,6 @@ def _drive(
     return result
 
 
-def _finite(state: Snapshot) -> bool:
+def finite(state: Snapshot) -> bool:
+    """Whether no float of a state is NaN or infinite."""
     return all(np.isfinite(array).all() for array in state.values() if array.dtype.kind == "f")

@@ -97,7 +97,8 @@ class Trainer(Protocol):
     def state(self) -> Snapshot:
         """Everything needed to go on exactly: weights, moments of optimizers, environments, random words, counters.
 
-        The arrays may be the trainer's own: they are good until the next `advance`.
+        The arrays may be the trainer's own: they are good until the next `advance`. NaN or infinity in one of floats
+        means that the run has diverged; words that are no numbers are kept as integers.
         """
 
     def restore(self, state: Snapshot) -> None:

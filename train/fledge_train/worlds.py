@@ -143,7 +143,7 @@ class Worlds:
         """Everything to go on from, between two steps."""
         kept = self._env.get_state()
         return {
-            "memory": kept.memory,
+            "memory": kept.memory.view(np.uint32),  # some of its words are no numbers
             "head": np.array(kept.head),
             "observation": self.observation,
             "truth": self.truth,
@@ -153,7 +153,7 @@ class Worlds:
         """Continue from a state of worlds of the same configuration."""
         mine = self.state()
         put(mine, state, prefix)
-        self._env.set_state(EnvState(mine["memory"], int(mine["head"])))
+        self._env.set_state(EnvState(mine["memory"].view(np.float32), int(mine["head"])))
 
 
 def clip(x: Float32, bound: float, out: Float32) -> Float32:
