@@ -37,7 +37,7 @@ VELOCITY_FADES = 0.9
 """[1], what is left of an error of the velocity after one correction by a deck that sees it."""
 _BLOCK = 64
 FLOW_DECKS = frozenset({"bcFlow2", "bcFlow"})
-RANGE_DECKS = FLOW_DECKS | {"bcZRanger2"}
+RANGE_DECKS = FLOW_DECKS | {"bcZRanger2", "bcZRanger"}
 POSITION_DECKS = frozenset({"bcLighthouse4", "bcDWM1000"})
 
 

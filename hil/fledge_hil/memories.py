@@ -27,6 +27,7 @@ _DECK_MAKER = 0xBC
 DECK_PRODUCTS = {
     "bcLedRing": 0x01,
     "bcDWM1000": 0x06,
+    "bcZRanger": 0x09,
     "bcFlow": 0x0A,
     "bcMultiranger": 0x0C,
     "bcZRanger2": 0x0E,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CONTROLLER_PID, CONTROLLER_OUT_OF_TREE = 1, 6
 ESTIMATOR_KALMAN = 2
 FLASH_KB = 1024
+OTHER_DECKS = ("bcColorLedBot", "bcColorLedTop", "bcBuzzer", "bcUSD", "bcAI", "bcActiveMarker")
+"""That clients ask for and that cannot be mounted here."""
+RING_EFFECTS = 20
 
 
 def parameters(drone: VirtualCrazyflie) -> list[Parameter]:
@@ -82,6 +85,7 @@ def _machine(drone: VirtualCrazyflie) -> list[Parameter]:
 
     return [
         *(Parameter(f"deck.{name}", "uint8", int(name in decks), read_only=True) for name in DECK_PRODUCTS),
+        *(Parameter(f"deck.{name}", "uint8", 0, read_only=True) for name in OTHER_DECKS),
         Parameter("cpu.flash", "uint16", FLASH_KB, read_only=True),
         *(Parameter(f"cpu.id{word}", "uint32", identity(word), read_only=True) for word in range(3)),
         Parameter("firmware.revision0", "uint32", drone.output.contract_hash, read_only=True),
@@ -90,6 +94,7 @@ def _machine(drone: VirtualCrazyflie) -> list[Parameter]:
         Parameter("memTst.resetW", "uint8", 0, written=reset_tester),
         Parameter("led.bitmask", "uint8", 0),
         Parameter("ring.effect", "uint8", 0, persistent=True),
+        Parameter("ring.neffect", "uint32", RING_EFFECTS, read_only=True),
         Parameter("ring.headlightEnable", "uint8", 0),
     ]
 
