@@ -18,7 +18,7 @@ from fledge_train import config, shac
 from fledge_train.config import TrainConfig
 from fledge_train.curriculum import Ramp
 from fledge_train.evaluate import hover_target
-from fledge_train.flights import DT, LIMIT, Scenario, fly
+from fledge_train.flights import DT, LIMIT, PHYSICS, Scenario, fly
 
 STEPS = 200
 SEARCHES = 3
@@ -75,7 +75,7 @@ def gradient(lost: Lost, setpoint: Float32) -> tuple[Float32, Float32]:
     """Largest position error over time and axes, (n,), and the slope of a penalty on it by the set-points."""
     states = [lost.state]
     for u in setpoint:
-        states.append(kernel.step(states[-1], u, lost.parameters, DT, drag=True))
+        states.append(kernel.step(states[-1], u, lost.parameters, DT, physics=PHYSICS))
     position = np.array(states)[1:, : State.QUATERNION]
     adjoint, slope = np.zeros_like(lost.state), np.zeros_like(setpoint)
     for t in range(STEPS - 1, -1, -1):
@@ -85,7 +85,7 @@ def gradient(lost: Lost, setpoint: Float32) -> tuple[Float32, Float32]:
             0.002 * states[t + 1][State.VELOCITY : State.ANGULAR_VELOCITY]
         )
         adjoint = np.clip(np.nan_to_num(adjoint), -1e3, 1e3)
-        adjoint, slope[t] = kernel.step_adjoint(states[t], setpoint[t], lost.parameters, DT, adjoint, drag=True)
+        adjoint, slope[t] = kernel.step_adjoint(states[t], setpoint[t], lost.parameters, DT, adjoint, physics=PHYSICS)
     return np.nan_to_num(np.abs(position).max(axis=(0, 1)), nan=np.inf), slope
 
 
