@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "finetune": "quantise a policy to int8 or int16 with learning, so that it acts like the float network",
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
+    "replay": "put a logged flight through the policy again: did the drone do what the C says?",
     "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",
 }
 

@@ -18,6 +18,7 @@ from fledge_hil.client import Client, Sample
 from fledge_hil.flight_log import Phase
 from fledge_hil.plans import Plan, Point
 from fledge_hil.preflight import ARMED, CRASHED, LOCKED
+from fledge_hil.soak import Diary
 
 HEARTBEAT = "fledge.heartbeat"
 """Parameter: [ms] of silence after which the drone lands by itself."""
@@ -64,6 +65,9 @@ class Cockpit:
         self.client, self.plan, self._progress = client, plan, progress
         self.now: dict[str, float] = {}
         self.samples: list[Sample] = []
+        self._first_minute = math.inf
+        self.diary = Diary()
+        """Of a soak."""
         self.time = 0.0
         """Device time [s]."""
         self.armed_at, self._wall = 0.0, time.monotonic()
@@ -104,6 +108,12 @@ class Cockpit:
         end = self.time + seconds
         while self.time < end:
             self.step()
+
+    def close_minute(self, start: float) -> None:
+        """Of a soak: count what was logged since `start` [s], and forget what came before that and after the first."""
+        self._first_minute = min(self._first_minute, start)
+        self.diary.close_minute(self.samples, self.armed_at, start, self.time)
+        self.samples = [sample for sample in self.samples if not self._first_minute < sample.time <= start]
 
     def phase(self, name: str) -> None:
         """A new part of the flight begins."""

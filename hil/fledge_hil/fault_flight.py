@@ -37,12 +37,14 @@ from fledge_hil.virtual import Settings
 from fledge_hil.wire import Wire
 
 ClientKind = Literal["direct", "cflib"]
-PLAN = Plan(hover_seconds=4.0, laps=1.0, climb_seconds=2.0, settle_seconds=0.5, fence=5.0)
+HOVER = Plan(kind="hover", hover_seconds=4.0, climb_seconds=1.5, settle_seconds=0.5, fence=5.0)
+FIGURE_EIGHT = dataclasses.replace(HOVER, kind="figure8", hover_seconds=2.5, laps=1.0)
+"""Flown by even and by odd seeds."""
 VARIATION = 0.1
 """As `fledge fly`: bodies differ by up to this share, each by its seed."""
 AFTERWARDS_MS = 500
-GENTLE, UPRIGHT_DEG, FLOOR = 1.2, 20.0, 0.05
-"""Touch-down [m/s], as after a fall of 7 cm; tilt at the end [deg], height on the floor [m]."""
+GENTLE, UPRIGHT_DEG, FLOOR = 1.5, 20.0, 0.05
+"""Touch-down [m/s], as after a fall of 11 cm; tilt at the end [deg], height on the floor [m]."""
 STOPPED_SECONDS = 4.0
 """From a fault that nothing can fly to motors that stand still, longest [s]."""
 
@@ -77,36 +79,43 @@ class Rig:
     files: BoardFiles
     processor: Processor = "host"
     client: ClientKind = "direct"
-    plan: Plan = PLAN
 
 
 def fly(rig: Rig, fault: Fault, seed: int) -> FaultFlight:
     """One flight."""
+    plan = _plan(fault, seed)
     with _drone(rig, fault, seed) as drone:
         began: list[float] = []
-        trigger = _trigger(drone, fault, seed if rig.plan.kind == "figure8" else 2 * seed, began)
+        trigger = _trigger(drone, fault, seed, began)
         log, ended = None, ""
         try:
-            log = _pilot(rig, drone, fault, trigger)
+            log = _pilot(rig, drone, fault, plan, trigger)
             ended = log.aborted or "plan completed"
         except FledgeError as error:
             ended = str(error)
         for _ in range(AFTERWARDS_MS):
             drone.step_ms()
         at = began[0] if began else None
-        reasons = tuple(_judge(rig, drone, fault, log, ended, at))
+        reasons = tuple(_judge(rig, drone, fault, log, ended, at, plan.judged))
         return FaultFlight(fault, seed, reasons, ended, log, drone.recorder.recording, at)
 
 
-def _pilot(rig: Rig, drone: ImpairedCrazyflie, fault: Fault, trigger: Callable[[Progress], None]) -> FlightLog:
+def _plan(fault: Fault, seed: int) -> Plan:
+    plan = FIGURE_EIGHT if seed % 2 else HOVER
+    return dataclasses.replace(plan, hover_seconds=plan.hover_seconds + fault.takes)
+
+
+def _pilot(
+    rig: Rig, drone: ImpairedCrazyflie, fault: Fault, plan: Plan, trigger: Callable[[Progress], None]
+) -> FlightLog:
     policy, mission = _policy_file(rig.policy, fault), stream if fault.streamed else None
     if rig.client == "direct":
-        return pilot.fly_over(Wire(drone), policy, rig.plan, trigger, mission)
+        return pilot.fly_over(Wire(drone), policy, plan, trigger, mission)
     from fledge_hil.radio import connect
     from fledge_hil.server import BackgroundServer
 
     with BackgroundServer(drone) as uri, connect(uri) as radio:
-        return pilot.fly_over(radio, policy, rig.plan, trigger, mission)
+        return pilot.fly_over(radio, policy, plan, trigger, mission)
 
 
 def _policy_file(policy: Policy, fault: Fault) -> Policy:
@@ -175,7 +184,13 @@ def _trigger(drone: ImpairedCrazyflie, fault: Fault, seed: int, began: list[floa
 
 
 def _judge(
-    rig: Rig, drone: ImpairedCrazyflie, fault: Fault, log: FlightLog | None, ended: str, began: float | None
+    rig: Rig,
+    drone: ImpairedCrazyflie,
+    fault: Fault,
+    log: FlightLog | None,
+    ended: str,
+    began: float | None,
+    planned: tuple[str, ...],
 ) -> Iterator[str]:
     if fault.outcome == "refuses":
         if log is not None or drone.recorder.recording["fraction_1"].any():
@@ -194,7 +209,7 @@ def _judge(
     if fault.guards and not guards & set(fault.guards):
         yield f"the guard said {_names(guards)}, not {_names(set(fault.guards))}"
     if fault.outcome == "flies on":
-        yield from _flew_on(rig, drone, fault, log)
+        yield from _flew_on(rig, drone, fault, log, planned)
         return
     if not _says(fault, ended) or ended == "plan completed":
         yield f"it ended with: {ended}"
@@ -215,7 +230,9 @@ def _flown(drone: ImpairedCrazyflie, began: float | None) -> slice:
     return slice(int(np.searchsorted(time, began or 0.0)), None)
 
 
-def _flew_on(rig: Rig, drone: ImpairedCrazyflie, fault: Fault, log: FlightLog) -> Iterator[str]:
+def _flew_on(
+    rig: Rig, drone: ImpairedCrazyflie, fault: Fault, log: FlightLog, planned: tuple[str, ...]
+) -> Iterator[str]:
     limits = Limits(received=0.3)
     for name, bound in fault.rmse.items():
         limits = dataclasses.replace(limits, **{name.replace("-", "_") + "_rmse": bound})
@@ -225,7 +242,7 @@ def _flew_on(rig: Rig, drone: ImpairedCrazyflie, fault: Fault, log: FlightLog) -
         yield "the missed deadline was not reported"
     yield from (
         reason
-        for reason in judge(log, scores, rig.policy.contract.sha256, limits, rig.plan.judged).reasons
+        for reason in judge(log, scores, rig.policy.contract.sha256, limits, planned).reasons
         if not (fault.misses and "deadline" in reason)
     )
     yield from _at_rest(drone)
@@ -261,7 +278,7 @@ def _at_rest(drone: ImpairedCrazyflie) -> Iterator[str]:
 def _contained(drone: ImpairedCrazyflie, began: float | None) -> Iterator[str]:
     """On the floor and upright, or with motors that stopped in time."""
     if any(_at_rest(drone)):
-        yield from _stopped(drone, began, STOPPED_SECONDS + PLAN.climb_seconds)
+        yield from _stopped(drone, began, STOPPED_SECONDS + HOVER.climb_seconds)
 
 
 def _stopped(drone: ImpairedCrazyflie, began: float | None, longest: float = STOPPED_SECONDS) -> Iterator[str]:

@@ -47,6 +47,8 @@ class Fault:
     """Wider limits than a healthy flight's, by phase [m]."""
     misses: bool = False
     """Missed deadlines belong to it, and have to be reported."""
+    takes: float = 0.0
+    """Longer hover, for what takes its time [s]."""
     drift: float = 1.5
     """Largest horizontal distance between the fault and the place of landing [m]."""
     board: Literal["", "flipped bit"] = ""
@@ -155,7 +157,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("motor dead", "one motor stops", "stops", _weak(0.0), drift=5.0),
     Fault("voltage dip", "the battery gives 0.4 V less for 0.5 s", "flies on", _drop(0.4), _drop(0.0), 0.5),
     Fault("empty battery", "the battery falls to 3.1 V", "lands", _to_voltage(3.1), guards=(Guard.BATTERY,),
-          said="battery"),
+          said="battery", takes=6.0),
     Fault("late task", "the control task is 5 ms late once", "flies on", _impair(overrun_ms=5), misses=True),
     Fault("stuck task", "the control task stands still for 30 ms", "lands", _impair(overrun_ms=30),
           guards=(Guard.CALL_PERIOD,), said="call_period", misses=True),

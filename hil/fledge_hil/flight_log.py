@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fledge_sim.errors import FledgeError
@@ -47,6 +49,40 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Minute:
+    """Of the soak; the last one may be shorter."""
+
+    start: float
+    """Device time since arming [s]."""
+    seconds: float
+    rmse: float
+    """Distance between estimate and reference [m]."""
+    maximum: float
+    policy_share: float
+    """0..1"""
+    guards: int
+    """Rows in which a guard spoke."""
+    misses: int
+    """Deadlines missed since boot."""
+    inferences: int
+    received: float
+    """Share of the log that arrived, 0..1."""
+    battery: float
+    """[V], lowest"""
+    peak_memory: float
+    """Of this process so far [MB]; with a drone in this process, of both."""
+
+
+@dataclass(frozen=True)
+class Soak:
+    """A long flight in short."""
+
+    minutes: tuple[Minute, ...]
+    digest: str
+    """SHA-256 of everything that was logged in it."""
+
+
+@dataclass(frozen=True)
 class FlightLog:
     """One flight as the client saw it; times are the device's."""
 
@@ -65,6 +101,8 @@ class FlightLog:
     """Why the flight ended early; empty after a complete flight."""
     origin: float = 0.0
     """Device time at time 0 of table and phases [s]."""
+    soak: Soak | None = None
+    """Of a soak, whose table holds the last two minutes only."""
 
     def column(self, *names: str) -> NDArray[np.float64]:
         """(rows, len(names))."""
@@ -103,6 +141,7 @@ def save(log: FlightLog, path: Path) -> None:
         "console": list(log.console),
         "wall_seconds": log.wall_seconds,
         "origin": log.origin,
+        "soak": dataclasses.asdict(log.soak) if log.soak is not None else None,
     }
     tables.save(Table(TABLE_COLUMNS, log.table, notes), path)
 
@@ -123,6 +162,11 @@ def load(path: Path) -> FlightLog:
             float(notes["wall_seconds"]),
             str(notes["aborted"]),
             float(notes["origin"]),
+            _soak(notes.get("soak")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FledgeError(f"{path} is not a flight log ({error}); fly again with `fledge hil`") from error
+
+
+def _soak(notes: Any) -> Soak | None:
+    return None if notes is None else Soak(tuple(Minute(**minute) for minute in notes["minutes"]), str(notes["digest"]))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from fledge_hil import plans
 from fledge_hil.cockpit import AbortedError, Cockpit
 from fledge_hil.plans import Kind, Point
+from fledge_hil.soak import MINUTE
 
 _STREAM_SECONDS = 0.02
 """Between two streamed set-points [s]."""
@@ -93,14 +94,18 @@ def soak(cockpit: Cockpit, centre: Centre) -> None:
     """Random places, random times, for as long as the plan says."""
     generator = random.Random(cockpit.plan.soak_seed)
     cockpit.phase("soak")
-    end = cockpit.time + cockpit.plan.duration
+    end, minute = cockpit.time + cockpit.plan.duration, cockpit.time
     while cockpit.time < end:
+        if cockpit.time - minute >= MINUTE:
+            cockpit.close_minute(minute)
+            minute = cockpit.time
         x, y = (axis + generator.uniform(-plans.REACH, plans.REACH) for axis in centre[:2])
         z = centre[2] + generator.uniform(-plans.REACH / 2, plans.REACH / 2)
         seconds = generator.uniform(*_SOAK_RANGE)
         distance = math.dist((x, y, z), cockpit.reference())
         cockpit.client.go_to((x, y, max(z, 0.3)), 0.0, max(seconds, distance / plans.SPEED))
         cockpit.wait(min(seconds, max(0.0, end - cockpit.time)))
+    cockpit.close_minute(minute)
 
 
 def stream(cockpit: Cockpit, centre: Centre) -> None:

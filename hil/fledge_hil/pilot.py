@@ -257,4 +257,5 @@ class _Flight:
             wall_seconds,
             aborted,
             cockpit.armed_at,
+            cockpit.diary.soak,
         )

@@ -14,6 +14,7 @@ from fledge_sim.randomize import plus_minus
 from fledge_hil.air import Wind
 from fledge_hil.battery import Battery
 from fledge_hil.board import Board, BoardFiles, EmulatedBoard, HostBoard, build_board
+from fledge_hil.tick_log import LoggedBoard
 from fledge_hil.virtual import Settings, VirtualCrazyflie
 
 Processor = Literal["emulated", "host"]
@@ -35,6 +36,8 @@ class VirtualDrone:
     """The battery does not run down; for long soaks."""
     inference_us: float = 0.0
     """Modelled time of one inference, as `fledge check` gives it, for the log."""
+    ticks: bool = False
+    """Keep every input and output of the board in ticks.csv.gz, for `fledge replay`."""
     cache: Path = Path("build/boards")
     """Where compiled boards are kept."""
 
@@ -42,14 +45,14 @@ class VirtualDrone:
         if not 0 <= self.variation <= 0.5 or not 0 <= self.wind <= 20 or self.seed < 0:
             raise FledgeError("--variation lies in 0 to 0.5, --wind in 0 to 20, --seed is not negative")
 
-    @property
-    def settings(self) -> Settings:
+    def settings(self, record: bool = True) -> Settings:
         """For VirtualCrazyflie."""
         return Settings(
             self.seed,
             battery=Battery(endless=self.endless),
             wind=Wind(self.wind, gusts=self.wind / 2),
             spread=plus_minus(self.variation),
+            record=record,
             inference_us=self.inference_us,
         )
 
@@ -57,14 +60,11 @@ class VirtualDrone:
         """The compiled board."""
         return build_board(policy, self.cache, robots.load(policy.contract.robot))
 
-    def build(self, policy: Policy) -> VirtualCrazyflie:
-        """The drone, switched on."""
-        return VirtualCrazyflie(
-            robots.load(policy.contract.robot),
-            policy.contract,
-            board_of(self.files(policy), self.processor),
-            self.settings,
-        )
+    def build(self, policy: Policy, record: bool = True) -> tuple[VirtualCrazyflie, LoggedBoard | None]:
+        """The drone, switched on, and what keeps its ticks."""
+        board, robot = board_of(self.files(policy), self.processor), robots.load(policy.contract.robot)
+        logged = LoggedBoard(board, policy.contract.sha256) if self.ticks else None
+        return VirtualCrazyflie(robot, policy.contract, logged or board, self.settings(record)), logged
 
 
 def board_of(files: BoardFiles, processor: Processor) -> Board:

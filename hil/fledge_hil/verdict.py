@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fledge_hil import soak
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.scores import FIGURE_EIGHT, HOVER, PhaseScores, Scores
 
@@ -70,8 +71,10 @@ def _reasons(
         yield f"the drone flew contract {log.contract_sha256[:8] or 'unknown'}, not {contract_sha256[:8]}"
     flown = {phase.name for phase in log.phases}
     for name, phase in scores.phases.items():
-        if name in flown:
+        if name in flown and not (log.soak is not None and name == "soak"):
             yield from _phase_reasons(name, phase, limits.rmse(name), limits)
+    if log.soak is not None:
+        yield from soak.reasons(log.soak.minutes, limits.soak_rmse, limits.received)
     yield from (f"{name} was not flown" for name in planned if name not in flown)
     for event in scores.guard_events:
         yield f"the guard took over at {event.time:.2f} s: {event.reason}"

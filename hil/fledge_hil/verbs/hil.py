@@ -20,16 +20,17 @@ import tyro
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import formats, screen
+from fledge_hil import formats, screen, tick_log
 from fledge_hil.cockpit import Progress
 from fledge_hil.fault_flight import ClientKind
-from fledge_hil.flight_log import FILE, FlightLog, save
+from fledge_hil.flight_log import FILE, FlightLog, Soak, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
 from fledge_hil.recording import Recording
 from fledge_hil.report import Findings, Report, write
 from fledge_hil.rig import VirtualDrone
 from fledge_hil.server import DEFAULT_PORT
+from fledge_hil.soak import growth
 from fledge_hil.uri import check_uri
 from fledge_hil.versions import versions
 from fledge_hil.wire import URI
@@ -101,16 +102,20 @@ def _finish(options: Options, report: Report) -> int:
     return 0 if findings.verdict.passed else 1
 
 
-def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording]:
+def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording | None]:
     """A drone in this process."""
     from fledge_hil import pilot
     from fledge_hil.wire import Wire
 
-    drone = options.drone.build(policy)
+    drone, logged = options.drone.build(policy, record=options.flight.kind != "soak")
     with screen.bar("flying") as bar:
         log = pilot.fly_over(Wire(drone), policy, options.flight, progress_on(bar, options.flight))
-    drone.recorder.save((options.out or options.policy.parent / "flight") / TRUTH)
-    return log, drone.recorder.recording
+    directory = options.out or options.policy.parent / "flight"
+    if drone.settings.record:
+        drone.recorder.save(directory / TRUTH)
+    if logged is not None:
+        tick_log.save(logged.log, directory / tick_log.FILE)
+    return log, drone.recorder.recording if drone.settings.record else None
 
 
 def fly_with_bar(uri: str, policy: Policy, plan: Plan) -> FlightLog:
@@ -172,6 +177,19 @@ def show(findings: Findings, log: FlightLog) -> None:
     screen.table("distance from the reference", ("phase", "RMSE", "mean", "max"), rows)
     if log.wall_seconds > 0:
         screen.say(f"{log.device_seconds:.1f} s of flight in {log.wall_seconds:.1f} s")
+    if log.soak is not None:
+        _show_soak(log.soak)
     screen.say("verdict: PASSED" if verdict.passed else "verdict: FAILED")
     for reason in verdict.reasons:
         screen.say(f"  - {reason}")
+
+
+def _show_soak(soak: Soak) -> None:
+    minutes = soak.minutes
+    worst, grown = max(minutes, key=lambda minute: minute.rmse), growth(minutes)
+    screen.say(
+        f"soak: {sum(minute.seconds for minute in minutes):.0f} s, {minutes[-1].inferences} inferences, "
+        f"{minutes[-1].misses} missed deadlines, worst minute {screen.centimetres(worst.rmse)} RMSE, largest error "
+        f"{screen.centimetres(max(minute.maximum for minute in minutes))}, memory +{grown:.1f} MB"
+    )
+    screen.say(f"soak: digest {soak.digest}")
