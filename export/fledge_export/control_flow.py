@@ -74,9 +74,10 @@ class Function:
 class Program:
     """The functions of an image, cut into blocks when they are asked for."""
 
-    def __init__(self, elf: Path) -> None:
-        """Raises ImageError."""
+    def __init__(self, elf: Path, excluded: frozenset[str] = frozenset()) -> None:
+        """`excluded`: functions that are not followed, by name. Raises ImageError."""
         self.image: Image = image.load(elf)
+        self.excluded = excluded
         self._code = decode(self.image)
         self._functions: dict[int, Function] = {}
         self.changed_arguments: dict[int, frozenset[int] | None] = {}
@@ -127,8 +128,13 @@ class Program:
             return
         function = self.function(start)
         for callee in function.callees:
-            self._visit(callee, [*callers, start], order)
+            if not self.is_excluded(callee):
+                self._visit(callee, [*callers, start], order)
         order[start] = function
+
+    def is_excluded(self, address: int) -> bool:
+        """Whether the function that begins there is not followed."""
+        return self.name(address) in self.excluded
 
     def instruction(self, address: int) -> Instruction:
         """Raises ControlFlowError where there is none."""

@@ -6,7 +6,7 @@ have. Where more than one exit is decided by a counter, the earliest counts. Any
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fledge_export.control_flow import Block, Function
@@ -33,27 +33,36 @@ class _Line:
 
 def rounds(function: Function, its: Shape, values: Values, loop: Loop) -> int | None:
     """How often the header is executed at most each time the loop is entered; None if no counter says."""
-    found = [
-        count
-        for block in _exits(function, its, values, loop)
-        if (count := _count(function, values, loop, block)) is not None
-    ]
+    every_round = [_test(function, values, loop, block) for block in _exits(function, its, loop)]
+    found = [count for test in every_round if test is not None and (count := _earliest([test])) is not None]
+    if not found:  # every round ends at a latch: the first round in which each of them would leave
+        ends = [_test(function, values, loop, function.blocks[latch]) for latch in loop.latches & set(values.exit)]
+        tests = [test for test in ends if test is not None]
+        found = [count] if len(tests) == len(ends) and (count := _earliest(tests)) is not None else []
     return min(found, default=None)
 
 
-def _exits(function: Function, its: Shape, values: Values, loop: Loop) -> Iterator[Block]:
+def _earliest(tests: Sequence[Callable[[int], bool]]) -> int | None:
+    """First round in which all say that the loop is left, counted from one."""
+    rounds_of_all = (count + 1 for count in range(LONGEST) if all(test(count) for test in tests))
+    return next(rounds_of_all, None) if tests else None
+
+
+def _exits(function: Function, its: Shape, loop: Loop) -> Iterator[Block]:
     """Blocks that may leave the loop and that every round passes."""
     inner = {
         start for header, other in its.loops.items() if header in loop.body - {loop.header} for start in other.body
     }
-    for start in sorted((loop.body - inner) & set(values.exit)):
-        block = function.blocks[start]
-        leaves = any(goal not in loop.body for goal in block.following)
-        if leaves and len(block.following) == 2 and all(start in its.dominators[latch] for latch in loop.latches):
-            yield block
+    for start in sorted(loop.body - inner):
+        if all(start in its.dominators[latch] for latch in loop.latches):
+            yield function.blocks[start]
 
 
-def _count(function: Function, values: Values, loop: Loop, block: Block) -> int | None:
+def _test(function: Function, values: Values, loop: Loop, block: Block) -> Callable[[int], bool] | None:
+    """Whether the loop is left here in a round, by its number; None if no counter decides it."""
+    leaves = any(goal not in loop.body for goal in block.following)
+    if not leaves or len(block.following) != 2 or block.start not in values.exit:
+        return None
     decided = decision(block, values.exit[block.start])
     if decided is None:
         return None
@@ -64,10 +73,10 @@ def _count(function: Function, values: Values, loop: Loop, block: Block) -> int 
     if first.base is not None and (comparison.operation != "sub" or condition not in ("eq", "ne")):
         return None
     leaves_when_taken = int(block.last.text.rsplit("#", 1)[1], 0) not in loop.body
-    for count in range(LONGEST):
-        if holds(comparison.operation, first.at(count), second.at(count), condition) == leaves_when_taken:
-            return count + 1
-    return None
+    ends = (first, second)
+    return lambda count: (
+        holds(comparison.operation, ends[0].at(count), ends[1].at(count), condition) == leaves_when_taken
+    )
 
 
 def _line(function: Function, values: Values, loop: Loop, value: Value) -> _Line | None:

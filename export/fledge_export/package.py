@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy, to_bytes
 from fledge_sim.quantization import QuantizationError
@@ -23,6 +24,7 @@ from fledge_export.calibrate import Calibration, calibrate
 from fledge_export.emit_c import emit
 from fledge_export.quantize import quantize
 from fledge_export.quantized import check_supported, is_quantised
+from fledge_export.robot_header import robot_header
 
 MANIFEST = "manifest.json"
 Format = Literal["c-float32", "c-int16", "c-int8", "onnx", "all"]
@@ -62,7 +64,8 @@ def export(
     """Write the policy's files and manifest.json; the same policy gives the same bytes.
 
     The policy's own format lies in `directory` itself: policy.c, policy.h, policy.onnx. Another one lies in a folder of
-    its name, as a policy of its own with its own contract: int8/policy.c, int8/policy.h, int8/policy.npz. All or
+    its name, as a policy of its own with its own contract: int8/policy.c, int8/policy.h, int8/policy.npz. Beside each
+    policy.c lies robot.h. All or
     nothing: every file lies complete on the disk before the first one is renamed into place; the manifest comes last,
     so that a directory whose manifest fits its files is complete.
 
@@ -134,11 +137,20 @@ def _policies(
     return result
 
 
+def _robot(policy: Policy) -> dict[str, bytes]:
+    """robot.h, which the simulation in hardware needs; nothing if the robot's file is not the one of the training."""
+    try:
+        robot = robots.load(policy.contract.robot)
+    except FledgeError:
+        return {}
+    return {"robot.h": robot_header(robot).encode()} if robot.sha256 == policy.contract.robot_sha256 else {}
+
+
 def _files(form: Format, policy: Policy, target: Target | None, *, is_own: bool) -> dict[str, bytes]:
     if form == "onnx":
         return {"policy.onnx": onnx.to_bytes(policy)}
     emitted = emit(policy)
-    files = {"policy.c": emitted.source.encode(), "policy.h": emitted.header.encode()}
+    files = {"policy.c": emitted.source.encode(), "policy.h": emitted.header.encode(), **_robot(policy)}
     if not is_own:
         files["policy.npz"] = to_bytes(policy)
     if target:

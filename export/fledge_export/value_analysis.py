@@ -117,6 +117,8 @@ class _Analysis:
 
     def _written(self, callee: int) -> frozenset[int] | None:
         """Words above the stack pointer that a function may change: its own arguments there. None: any."""
+        if self._program.is_excluded(callee):
+            return None
         if callee not in self._program.changed_arguments:
             self._program.changed_arguments[callee] = self._find_written(callee)
         return self._program.changed_arguments[callee]
@@ -185,7 +187,7 @@ class _Analysis:
             state.flags = comparison(state, this) if this.sets_flags and certain else None
         for name in this.writes & CORE:
             value = state.registers[name] = known.get(name, Value(Unknown(this.address, name)))
-            self.points_above |= name != "sp" and value.region == "stack" and signed(value.offset) >= 0
+            self.points_above |= name != "sp" and _is_above(value)
         if "sp" in this.writes:
             self._check_stack(state, this.address)
 
@@ -201,6 +203,12 @@ class _Analysis:
         elif not this.addresses:
             sources = any(state.registers[name].region == "stack" for name in this.reads & CORE)
             self.is_shared |= sources and any(name not in known for name in this.writes & CORE)
+
+
+def _is_above(value: Value) -> bool:
+    """Points at what the caller left on the stack; what is computed from a pointer stays in the pointer's array."""
+    known = value.region == "stack" and value.base is not None and value.base.register == "sp"
+    return known and signed(value.offset) >= 0
 
 
 def _met(state: State, condition: str) -> bool | None:

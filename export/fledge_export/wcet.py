@@ -79,6 +79,8 @@ class WorstCase:
     functions: int
     """That can be reached"""
     loops: tuple[LoopBound, ...]
+    excluded: Mapping[str, str]
+    """Functions that were left out, and why"""
 
     @property
     def microseconds(self) -> tuple[float, float, float]:
@@ -93,6 +95,7 @@ def worst_case(
     measured: Mapping[str, Cycles] | None = None,
     notes: Notes | None = None,
     arguments: Arguments = (),
+    excluded: Mapping[str, str] | None = None,
 ) -> WorstCase:
     """Bounds for `root`.
 
@@ -102,18 +105,20 @@ def worst_case(
         measured: exact time of functions, from call to return, by name.
         notes: bounds of loops that no counter decides.
         arguments: what r0 to r3 hold: a number, "memory" for a pointer into RAM, or "" for anything.
+        excluded: functions whose time and stack are left out, by name, and why they do not count.
     Raises:
         ControlFlowError: recursion, a call through a pointer, a stack of unknown depth.
         WcetError: a loop without a bound.
         TimingError: an instruction without a known number of cycles.
         ImageError: no such function.
     """
-    program = Program(elf)
+    left_out = dict(excluded or {})
+    program = Program(elf, frozenset(left_out))
     reachable = program.reachable(root)
     search = _Search(program, measured or {}, notes or {})
     start = program.image.symbol(root).address
     cost = search.bound(start, arguments).total
-    return WorstCase(cost.cycles(), search.stack(start), len(reachable), tuple(search.loops.values()))
+    return WorstCase(cost.cycles(), search.stack(start), len(reachable), tuple(search.loops.values()), left_out)
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,8 @@ class _Search:
         return self._shapes[function.start]
 
     def bound(self, start: int, arguments: Arguments) -> _Bound:
+        if self.program.is_excluded(start):
+            return _Bound(_Cost(), frozenset())
         if (start, arguments) not in self._bounds:
             function = self.program.function(start)
             if function.name in self.measured:
@@ -191,6 +198,8 @@ class _Search:
 
     def stack(self, start: int) -> int:
         """Deepest of the function and what it calls [bytes]."""
+        if self.program.is_excluded(start):
+            return 0
         if start not in self._stacks:
             function = self.program.function(start)
             values = analyse(self.program, function, self.shape(function))
@@ -216,6 +225,8 @@ class _Search:
 
     def lines(self, start: int) -> frozenset[int]:
         """Of flash, that hold a function and all that it calls."""
+        if self.program.is_excluded(start):
+            return frozenset()
         if start not in self._lines:
             function = self.program.function(start)
             own = frozenset(line for block in function.blocks.values() for line in _code_lines(block))

@@ -28,6 +28,7 @@ void injection_set_mode(struct injection *injection, enum hil_mode mode) {
 void injection_init(struct injection *injection) {
     injection->time_ms = 0;
     injection->exact = injection->sequence = injection->received_us = 0;
+    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) injection->answer[i] = 0;
     injection->state = injection->linear = (struct hil_state){.quaternion_xyzw = {0.0f, 0.0f, 0.0f, 1.0f}};
     injection_set_mode(injection, HIL_OFF);
 }
@@ -87,7 +88,7 @@ static void take_state(struct injection *injection, const uint8_t *packet, uint3
 /* The answer to a state that was sent again: the old one; none yet if it still runs. */
 static uint32_t repeat(const struct injection *injection, uint8_t reply[HIL_PACKET_MAX]) {
     if (injection->unanswered) return 0;
-    for (uint32_t i = 0; i < injection->answer_length; i++) reply[i] = injection->answer[i];
+    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) reply[i] = injection->answer[i];
     return injection->answer_length;
 }
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fledge_export import taint, timing, wcet
+from fledge_export.robot_header import robot_header
 from fledge_export.taint import CCM, TaintError
 from fledge_export.timing import CLOCK, Code, Cycles, Timing
 from fledge_export.values import Arguments
 from fledge_export.wcet import WorstCase
 from fledge_sim import robot as robots
 
-from fledge_hil.board_build import compile_image, robot_header
+from fledge_hil.board_build import compile_image
 from fledge_hil.mcu import Mcu
 
 BOARD_TICK, FLIGHT_TICK, PLANT_STEP = "board_tick", "flight_tick", "plant_step"

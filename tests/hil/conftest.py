@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,18 @@ import cflib.crtp
 import pytest
 from cflib.crazyflie import Crazyflie
 from cflib.crazyflie.syncCrazyflie import SyncCrazyflie
+from fledge_export.build import firmware_directory
+from fledge_export.package import export
 from fledge_hil.board import HostBoard, build_board
 from fledge_hil.server import BackgroundServer, ServerSettings
 from fledge_hil.virtual import Settings, VirtualCrazyflie
+from fledge_sim import policy as policies
 from fledge_sim import robot as robots
+from fledge_sim.contract import TrainingRecord
 from fledge_sim.policy import Policy
 from fledge_train import shac
-from fledge_train.config import robust
+from fledge_train.config import ActorConfig, SensorConfig, robust
+from fledge_train.networks import contract_of, initial_weights
 from virtual_hand import Hand
 
 
@@ -75,3 +83,25 @@ def connected(server: BackgroundServer) -> Iterator[Crazyflie]:
     with SyncCrazyflie(server.server.uri, cf=Crazyflie(rw_cache=None)) as link:
         link.wait_for_params()
         yield link.cf
+
+
+@pytest.fixture(scope="session")
+def crazyflie_app(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The app in the real firmware's image, and the host library of a board with the same policy.
+
+    CRAZYFLIE_BUILD may name a folder that is kept: a second build there takes seconds.
+    """
+    base = os.environ.get("CRAZYFLIE_BASE", "")
+    if not base or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("needs CRAZYFLIE_BASE (a checkout of crazyflie-firmware) and arm-none-eabi-gcc")
+    kept = os.environ.get("CRAZYFLIE_BUILD")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("app")
+    contract = contract_of(robots.load("crazyflie"), ActorConfig(), SensorConfig(), TrainingRecord("none", 0, "test"))
+    policy = policies.assemble(contract, initial_weights(contract, 1.0, 0))
+    export(policy, folder / "export")
+    command = ["make", f"CRAZYFLIE_BASE={base}", f"POLICY={folder / 'export'}", f"BUILD={folder}"]
+    app = firmware_directory() / "boards" / "crazyflie"
+    done = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "warning:" not in done.stdout + done.stderr
+    return folder / "crazyflie" / "build" / "cf2.elf", build_board(policy, folder / "board").library

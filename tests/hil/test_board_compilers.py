@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from fledge_export.build import ARM_GCC
 from fledge_export.emit_c import emit
+from fledge_export.robot_header import robot_header
 from fledge_hil.board import EmulatedBoard, build_board
-from fledge_hil.board_build import compile_image, robot_header
+from fledge_hil.board_build import compile_image
 from fledge_hil.crtp import Port, packet
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_sim import robot as robots

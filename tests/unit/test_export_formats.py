@@ -22,7 +22,7 @@ from fledge_sim.policy import Policy
 from fledge_sim.quantization import QuantizationError
 
 MakePolicy = Callable[..., Policy]
-OWN = {"policy.c", "policy.h", "policy.npz"}
+OWN = {"policy.c", "policy.h", "robot.h", "policy.npz"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def files(directory: Path) -> set[str]:
 def test_all_formats_lie_side_by_side_and_verify(policy: Policy, calibration: Calibration, tmp_path: Path) -> None:
     manifest = package.export(policy, tmp_path, ["all"], calibration=calibration)
     quantised = {f"{form}/{name}" for form in ("int16", "int8") for name in OWN}
-    assert files(tmp_path) == {"policy.c", "policy.h", "policy.onnx", "manifest.json", *quantised}
+    assert files(tmp_path) == {"policy.c", "policy.h", "robot.h", "policy.onnx", "manifest.json", *quantised}
     assert package.verify(tmp_path) == manifest
     assert set(manifest.contracts) == {"float32", "int16", "int8"}
     for form in ("int16", "int8"):
@@ -74,7 +74,7 @@ def test_the_same_policy_gives_the_same_bytes_in_every_format(policy: Policy, tm
 def test_a_quantised_policy_exports_as_itself(policy: Policy, calibration: Calibration, tmp_path: Path) -> None:
     int8 = package.quantised(policy, "int8", calibration)
     package.export(int8, tmp_path)
-    assert files(tmp_path) == {"policy.c", "policy.h", "manifest.json"}
+    assert files(tmp_path) == {"policy.c", "policy.h", "robot.h", "manifest.json"}
     assert "int8" in (tmp_path / "policy.c").read_text().splitlines()[1]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from fledge_export.build import WARNINGS, host_compiler
-from fledge_hil.board_build import IMAGE_ONLY, robot_header
+from fledge_export.robot_header import robot_header
+from fledge_hil.board_build import IMAGE_ONLY
 from fledge_sim import robot as robots
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"

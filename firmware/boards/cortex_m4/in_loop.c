@@ -15,10 +15,10 @@ void in_loop_set_mode(struct board *board, struct injection *injection, struct b
 }
 
 void in_loop_receive(struct injection *injection, struct board_channel *channel) {
-    uint8_t reply[HIL_PACKET_MAX];
+    uint8_t reply[HIL_PACKET_MAX] = {0};
     const uint32_t length = channel->length <= sizeof channel->data ? channel->length : sizeof channel->data;
     channel->length = injection_receive(injection, channel->data, length, channel->now_us, reply);
-    for (uint32_t i = 0; i < channel->length; i++) channel->data[i] = reply[i];
+    for (uint32_t i = 0; i < sizeof reply; i++) channel->data[i] = reply[i];
 }
 
 /* What only the stock controller reads: level, no turning. */

@@ -20,14 +20,18 @@ static void copy_state(const sensorData_t *sensors, const state_t *state, struct
     memcpy(input->gyro_deg_s, gyro_deg_s, sizeof gyro_deg_s);
 }
 
-/* The estimator gives no time stamp. Alive, it never repeats itself to the last bit: it predicts at 100 Hz. */
+/* The estimator gives no time stamp. Alive, it never repeats itself: it predicts at 100 Hz. */
 static uint32_t state_age_ms(struct sense *sense, const struct flight_input *input) {
     float now[10];
+    uint32_t changed = 0;
     memcpy(now, input->position_world, 3 * sizeof(float));
     memcpy(now + 3, input->velocity_world, 3 * sizeof(float));
     memcpy(now + 6, input->quaternion_xyzw, 4 * sizeof(float));
-    sense->unchanged_ms = memcmp(now, sense->last, sizeof now) ? 0u : sense->unchanged_ms + 1u;
-    memcpy(sense->last, now, sizeof now);
+    for (int i = 0; i < 10; i++) {
+        changed |= now[i] != sense->last[i];
+        sense->last[i] = now[i];
+    }
+    sense->unchanged_ms = changed ? 0u : sense->unchanged_ms + 1u;
     return sense->unchanged_ms;
 }
 

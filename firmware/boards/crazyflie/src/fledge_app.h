@@ -1,0 +1,41 @@
+/* fledge_app.h: what the files of the app share. Globals, because parameters and logs name them by address. */
+#ifndef FLEDGE_APP_H
+#define FLEDGE_APP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flight_state.h"
+#include "stabilizer_types.h"
+
+struct fledge_parameters {
+    uint8_t enable, reference;
+    uint8_t hil; /* as written; the mode in force is in_the_loop_mode() */
+    float figure_eight_period, figure_eight_scale;
+};
+
+/* What is logged beside the output of the flight code, in the types that clients of the virtual Crazyflie know. */
+struct fledge_logs {
+    uint8_t mode, guard, guard_latched, failsafe, hil;
+    float inference_us, tick_us;
+    uint32_t late_ticks; /* ticks of the flight code above 500 us */
+};
+
+extern struct flight fledge_flight;
+extern struct flight_input fledge_input;
+extern struct flight_output fledge_output;
+extern struct fledge_parameters fledge_parameters;
+extern struct fledge_logs fledge_logs;
+
+/* [m^2], largest of three axes, by the Kalman filter's own account; written by the app's task. */
+extern volatile float fledge_position_variance;
+
+/* One tick of the flight code on fledge_input, beside the firmware's PID on the other arguments; the one that has the
+ * motors fills `control`. `airborne`: a trip may be answered by a failsafe. */
+void app_control(control_t *control, const setpoint_t *commanded, const sensorData_t *sensors, const state_t *state,
+                 stabilizerStep_t step, bool airborne);
+
+/* Parameters -> fledge_input; the policy flies only if `allowed`. */
+void app_fill_switches(bool allowed);
+
+#endif

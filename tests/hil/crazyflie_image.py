@@ -1,0 +1,174 @@
+"""The Crazyflie firmware's image in an emulated Cortex-M4F: functions called one by one, the scheduler never runs."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from elftools.elf.elffile import ELFFile
+from fledge_hil.board_messages import FlightInput, FlightOutput
+from unicorn import UC_ARCH_ARM, UC_HOOK_CODE, UC_MODE_MCLASS, UC_MODE_THUMB, Uc
+from unicorn.arm_const import (
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M4,
+)
+
+RETURN, STACK, ARGUMENTS = 0x1FFF0000, 0x1000FF00, 0x2001F000
+CONTROL_MODE_LEGACY, CONTROL_MODE_FORCE = 0, 2
+TRUE, FALSE = bytes.fromhex("01207047"), bytes.fromhex("00207047")  # movs r0, #1; bx lr
+NOTHING = bytes.fromhex("7047")  # bx lr
+Vector = Sequence[float]
+
+
+class Firmware:
+    """Functions of the firmware's image, called one by one; its scheduler never runs."""
+
+    def __init__(self, elf: Path) -> None:
+        with elf.open("rb") as stream:
+            image: Any = ELFFile(stream)
+            table = image.get_section_by_name(".symtab").iter_symbols()
+            kinds = ("STT_FUNC", "STT_OBJECT")
+            self.symbols = {s.name: s["st_value"] for s in table if s["st_info"]["type"] in kinds}
+            segments = [(s["p_vaddr"], s.data()) for s in image.iter_segments() if s["p_type"] == "PT_LOAD"]
+        self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        for address, size in ((0x08000000, 1 << 20), (0x20000000, 128 << 10), (0x10000000, 64 << 10)):
+            self.uc.mem_map(address, size)
+        for page in (0xE000E000, 0xE0001000, RETURN):  # system control, cycle counter, return address
+            self.uc.mem_map(page, 0x1000)
+        self.sent: list[bytes] = []
+        """On the app channel."""
+        self.console: list[str] = []
+        """Format strings."""
+        self.parameters_set: list[tuple[int, int]] = []
+        """Identifier and value that the app wrote."""
+        self.arming_requests: list[int] = []
+        for address, data in segments:
+            self.uc.mem_write(address, data)
+        self.answer("supervisorAreMotorsAllowedToRun", TRUE)
+        for name in ("estimatorKalman", "vPortEnterCritical", "vPortExitCritical"):
+            self.answer(name, NOTHING)
+        self.answer("usecTimestamp", TRUE)
+        self._observe("appchannelSendDataPacket", self._on_sent)
+        self._observe("consolePutchar", lambda: None)
+        self._observe("eprintf", lambda: self.console.append(self.text(self._register(UC_ARM_REG_R1))))
+        self._observe("paramSetInt", self._on_parameter)
+        self._observe(
+            "supervisorRequestArming", lambda: self.arming_requests.append(self._register(UC_ARM_REG_R0) & 0xFF)
+        )
+        self.call("controllerOutOfTreeInit")
+
+    def answer(self, function: str, code: bytes) -> None:
+        """Replace a function of the firmware, one that would wait for its scheduler or its peripherals."""
+        self.uc.mem_write(self.symbols[function] & ~1, code)
+        self.uc.ctl_flush_tb()  # it may have run before
+
+    def _observe(self, function: str, callback: Callable[[], None]) -> None:
+        place = self.symbols[function] & ~1
+        self.answer(function, NOTHING)
+        self.uc.hook_add(UC_HOOK_CODE, lambda *_: callback(), None, place, place)
+
+    def _register(self, register: int) -> int:
+        return int(self.uc.reg_read(register))
+
+    def text(self, address: int) -> str:
+        return bytes(self.uc.mem_read(address, 80)).split(b"\0")[0].decode()
+
+    def _on_sent(self) -> None:
+        place, length = self._register(UC_ARM_REG_R0), self._register(UC_ARM_REG_R1)
+        self.sent.append(bytes(self.uc.mem_read(place, length)))
+
+    def _on_parameter(self) -> None:
+        self.parameters_set.append((self._register(UC_ARM_REG_R0), self._register(UC_ARM_REG_R1)))
+
+    def call(self, function: str, *arguments: int) -> int:
+        registers = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
+        for register, value in zip(registers, arguments, strict=False):
+            self.uc.reg_write(register, value)
+        self.uc.mem_write(STACK, b"".join(struct.pack("<I", value) for value in arguments[4:]))
+        self.uc.reg_write(UC_ARM_REG_SP, STACK)
+        self.uc.reg_write(UC_ARM_REG_LR, RETURN | 1)
+        self.uc.emu_start(self.symbols[function] | 1, RETURN, timeout=10_000_000)
+        assert self.uc.reg_read(UC_ARM_REG_PC) == RETURN
+        return int(self.uc.reg_read(UC_ARM_REG_R0))
+
+    def tick(self, time_ms: int, state: bytes, sensors: bytes, setpoint: bytes) -> tuple[Any, int]:
+        """One call of the stabilizer: normalizedForces and controlMode."""
+        self.uc.mem_write(self.symbols["xTickCount"], struct.pack("<I", time_ms))
+        places = [ARGUMENTS + 256 * i for i in range(4)]
+        for place, data in zip(places[1:], (setpoint, sensors, state), strict=True):
+            self.uc.mem_write(place, data)
+        self.call("controllerOutOfTree", *places, time_ms)
+        control = bytes(self.uc.mem_read(places[0], 20))
+        return np.frombuffer(control[:16], "<f4"), control[16]
+
+    def input(self) -> FlightInput:
+        return FlightInput.from_buffer_copy(
+            bytes(self.uc.mem_read(self.symbols["fledge_input"], ctypes.sizeof(FlightInput)))
+        )
+
+    def output(self) -> FlightOutput:
+        return FlightOutput.from_buffer_copy(
+            bytes(self.uc.mem_read(self.symbols["fledge_output"], ctypes.sizeof(FlightOutput)))
+        )
+
+    def stock_thrust(self) -> float:
+        """control_t.thrust of the PID, in the firmware's raw unit."""
+        return float(struct.unpack("<f", self.uc.mem_read(self.symbols["fledge_stock"] + 8, 4))[0])
+
+    def enable(self, value: int) -> None:
+        self.uc.mem_write(self.symbols["fledge_parameters"], bytes([value]))
+
+    def choose(self, mode: int) -> int:
+        """A client writes fledge.hil; what it is afterwards."""
+        place = self.symbols["fledge_parameters"] + 2
+        self.uc.mem_write(place, bytes([mode]))
+        self.call("in_the_loop_choose")
+        return int(self.uc.mem_read(self.symbols["fledge_injection"], 1)[0])
+
+    def receive(self, packet: bytes) -> None:
+        """A packet of the app channel, as the app's task hands it over."""
+        place = ARGUMENTS + 0x800
+        self.uc.mem_write(place, packet or b"\0")
+        self.call("in_the_loop_receive", place, len(packet))
+
+    def estimate(self) -> list[float]:
+        """One call of the estimator: position and velocity of its state_t."""
+        place = ARGUMENTS + 0x900
+        self.call("estimatorOutOfTree", place, 1)
+        numbers = struct.unpack("<24f", self.uc.mem_read(place, 96))
+        return [*numbers[9:12], *numbers[13:16]]
+
+
+def vector(values: Vector) -> bytes:
+    return struct.pack("<I3f", 0, *values)
+
+
+def state_of(position: Vector, velocity: Vector, quaternion_xyzw: Vector) -> bytes:
+    """state_t"""
+    attitude = vector((0, 0, 0))
+    return attitude + struct.pack("<4f", *quaternion_xyzw) + vector(position) + vector(velocity) + vector((0, 0, 0))
+
+
+def sensors_of(gyro_deg_s: Vector) -> bytes:
+    """sensorData_t"""
+    return struct.pack("<3f3f", 0, 0, 1, *gyro_deg_s) + bytes(40)
+
+
+def setpoint_of(
+    time_ms: int, position: Vector, velocity: Vector = (0, 0, 0), mode: bytes = b"\1\1\1\0\0\1\0", *, body: bool = False
+) -> bytes:
+    """setpoint_t; mode: x y z roll pitch yaw quat."""
+    attitudes = 2 * vector((0, 0, 0)) + struct.pack("<5f", 0, 0, 0, 1, 0)
+    motion = vector(position) + vector(velocity) + 2 * vector((0, 0, 0))
+    return struct.pack("<I", time_ms) + attitudes + motion + bytes([body]) + mode
