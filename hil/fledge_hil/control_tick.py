@@ -19,8 +19,9 @@ from fledge_export.robot_header import robot_header
 from fledge_export.taint import CCM, TaintError
 from fledge_export.timing import CLOCK, Code, Cycles, Timing
 from fledge_export.values import Arguments
-from fledge_export.wcet import WorstCase
+from fledge_export.wcet import LoopNote, Notes, WorstCase
 from fledge_sim import robot as robots
+from fledge_sim.rows import STATES
 
 from fledge_hil.board_build import compile_image
 from fledge_hil.mcu import Mcu
@@ -28,14 +29,22 @@ from fledge_hil.mcu import Mcu
 BOARD_TICK, FLIGHT_TICK, PLANT_STEP = "board_tick", "flight_tick", "plant_step"
 """Roots: the emulated platform's whole tick, the flight code's part of it, a millisecond of simulated flight."""
 STEP, REUSE = "policy_step", "policy_step_reuse"
-OUTPUT, KEPT = "board_output", "board_state"
-"""Variables of the image that are given to the policy when it is called by itself."""
 INPUT, STATE = CCM, CCM + 0x4000
 POINTERS: Arguments = ("memory",) * 3
 """All that the roots are given."""
 ADDRESSES = ("r0", "r1", "r2", "r3")
+PLANT_NOTES: Notes = {(PLANT_STEP, "quadrotor.h:16"): LoopNote(STATES, "one round per number of the plant's state")}
+"""gcc keeps this loop's end on the stack, which the analysis does not follow while arrays lie there."""
 COUNTERS = struct.Struct("<3I")
 """Front of `struct policy_reuse`."""
+
+
+@dataclass(frozen=True)
+class PolicyMemory:
+    """Variables of the image that are given to the policy when it is called by itself, by name."""
+
+    output: str = "board_output"
+    kept: str = "board_state"
 
 
 @dataclass(frozen=True)
@@ -64,13 +73,19 @@ def control_tick(elf: Path, root: str = BOARD_TICK) -> ControlTick:
         TaintError: the time of the policy depends on data.
         WcetError, ControlFlowError, TimingError, ImageError: see fledge_export.wcet.worst_case.
     """
-    mcu, code = Mcu(elf), Code(elf)
+    name, policy = policy_time(Mcu(elf), Code(elf), PolicyMemory())
+    notes = PLANT_NOTES if root == PLANT_STEP else None
+    return ControlTick(wcet.worst_case(elf, root, {name: policy}, notes, POINTERS), policy)
+
+
+def policy_time(mcu: Mcu, code: Code, memory: PolicyMemory) -> tuple[str, Cycles]:
+    """Name of the policy's function, and its largest time in each cycle model. Raises TaintError."""
     name = REUSE if REUSE in mcu.image.symbols else STEP
-    found = [each.cycles for each in (_reusing(mcu, code) if name == REUSE else _whole(mcu, code))]
-    policy = Cycles(
+    timings = _reusing(mcu, code, memory) if name == REUSE else _whole(mcu, code, memory)
+    found = [each.cycles for each in timings]
+    return name, Cycles(
         max(each.lower for each in found), max(each.nominal for each in found), max(each.upper for each in found)
     )
-    return ControlTick(wcet.worst_case(elf, root, {name: policy}, arguments=POINTERS), policy)
 
 
 def flight_tick(source: Path) -> ControlTick:
@@ -83,16 +98,16 @@ def flight_tick(source: Path) -> ControlTick:
         return control_tick(compile_image(folder, folder / "board.elf"), FLIGHT_TICK)
 
 
-def _whole(mcu: Mcu, code: Code) -> Iterator[Timing]:
+def _whole(mcu: Mcu, code: Code, memory: PolicyMemory) -> Iterator[Timing]:
     """The one time of an inference."""
-    arguments = (INPUT, STATE, STATE, mcu.address(OUTPUT))
-    _prove(mcu, STEP, arguments, ())
+    arguments = (INPUT, STATE, STATE, mcu.address(memory.output))
+    _prove(mcu, STEP, arguments, memory, ())
     yield _time(mcu, code, STEP, arguments)
 
 
-def _reusing(mcu: Mcu, code: Code) -> Iterator[Timing]:
+def _reusing(mcu: Mcu, code: Code, memory: PolicyMemory) -> Iterator[Timing]:
     """Of an inference in each state of the counters that calls in any order, from take-over on, can lead to."""
-    kept, output = mcu.address(KEPT), mcu.address(OUTPUT)
+    kept, output = mcu.address(memory.kept), mcu.address(memory.output)
     waiting = [(0, 0, 0)]
     seen = set(waiting)
     while waiting:
@@ -100,7 +115,7 @@ def _reusing(mcu: Mcu, code: Code) -> Iterator[Timing]:
         for is_native in (0, 1):
             arguments = (INPUT, kept, is_native, output)
             mcu.write_at(kept, COUNTERS.pack(*before))
-            _prove(mcu, REUSE, arguments, ((KEPT, COUNTERS.size),))
+            _prove(mcu, REUSE, arguments, memory, ((memory.kept, COUNTERS.size),))
             mcu.write_at(kept, COUNTERS.pack(*before))
             yield _time(mcu, code, REUSE, arguments)
             if (after := COUNTERS.unpack(bytes(mcu.read_at(kept, COUNTERS.size)))) not in seen:
@@ -108,9 +123,11 @@ def _reusing(mcu: Mcu, code: Code) -> Iterator[Timing]:
                 waiting.append(after)
 
 
-def _prove(mcu: Mcu, function: str, arguments: tuple[int, ...], public: tuple[tuple[str, int], ...]) -> None:
+def _prove(
+    mcu: Mcu, function: str, arguments: tuple[int, ...], memory: PolicyMemory, public: tuple[tuple[str, int], ...]
+) -> None:
     execution = mcu.record(function, *arguments)
-    proof = taint.prove(mcu.image.path, execution, (OUTPUT,), public, ADDRESSES)
+    proof = taint.prove(mcu.image.path, execution, (memory.output,), public, ADDRESSES)
     if not proof.proved:
         raise TaintError(f"the time of {function} depends on data: {proof.findings[0]}; it has no exact time")
 

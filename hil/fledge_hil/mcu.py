@@ -82,8 +82,11 @@ class Trace:
 class Mcu:
     """One microcontroller with one program."""
 
-    def __init__(self, elf: Path, ready: str = "ready") -> None:
-        """Flash `elf` and power on. Raises ImageError, or McuFault if start-up never reaches the function `ready`."""
+    def __init__(self, elf: Path, ready: str | None = "ready") -> None:
+        """Flash `elf` and power on. Raises ImageError, or McuFault if start-up never reaches the function `ready`.
+
+        None: its start-up, which would need peripherals, does not run: RAM is as after power-up, the stack in CCM.
+        """
         self.image: Image = load(elf)
         self._ready = ready
         self._fault: tuple[str, int] | None = None
@@ -91,8 +94,12 @@ class Mcu:
 
     def reset(self) -> None:
         """Power-on: memory as after flashing, start-up code run up to `ready`."""
-        goal = self.image.symbol(self._ready).address
         self._uc = self._powered()
+        if self._ready is None:
+            self._stack_top = CCM + CCM_SIZE
+            self._uc.reg_write(UC_ARM_REG_SP, self._stack_top)
+            return
+        goal = self.image.symbol(self._ready).address
         self._stack_top, entry = struct.unpack("<2I", self._uc.mem_read(FLASH, 8))
         self._uc.reg_write(UC_ARM_REG_SP, self._stack_top)
         self._execute(entry, goal, BOOT_TIMEOUT_US)
