@@ -6,7 +6,7 @@ SEED ?= 0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 NATIVE := $(wildcard CMakeLists.txt */native/*.c */native/*.h)
 
-.PHONY: fly test check format clean dist
+.PHONY: fly test firmware check format clean dist
 
 ## train, export, prove, and fly on the virtual Crazyflie; report in runs/fly-SEED/report.html
 fly: $(VENV)/.installed
@@ -15,6 +15,11 @@ fly: $(VENV)/.installed
 ## the test suite, on both cores
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+## every firmware image that the tools here can build, with flash, RAM, stack and worst tick; CRAZYFLIE_BASE=... adds the
+## Crazyflie's
+firmware: $(VENV)/.installed
+	$(BIN)/python -m fledge_hil.images $(if $(POLICY),--policy $(POLICY))
 
 ## lint, format, types and the direction of dependence
 check: $(VENV)/.developer

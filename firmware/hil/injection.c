@@ -143,6 +143,7 @@ static void fill_state(const struct injection *injection, struct flight_input *i
     input->state_age_ms = state->age_ms + injection->held_ms;
     input->position_variance = 0.0f;
     input->battery_low = state->battery_low;
+    input->rotors_idle = state->rotors_idle;
 }
 
 static void fill_setpoint(const struct injection *injection, struct flight_input *input) {
@@ -158,6 +159,7 @@ uint32_t injection_tick(struct injection *injection, uint32_t now_us, struct fli
     if (!is_due(injection)) return 0;
     if (injection->unanswered && injection->held_ms == 0u) injection->wait_us = now_us - injection->received_us;
     input->time_ms = ++injection->time_ms;
+    input->time_us = injection->schedule.schedule == HIL_FREE_RUN ? now_us : 1000u * injection->time_ms;
     injection->ticks++;
     if (injection->starting) input->enable = 0;
     if (injection->mode == HIL_INJECTED) fill_state(injection, input);

@@ -87,6 +87,7 @@ enum hil_refusal hil_check(const uint8_t *packet, uint32_t length) {
 static void decode_condition(const uint8_t *at, struct hil_state *state) {
     state->age_ms = at[0];
     state->battery_low = at[1] & 1u;
+    state->rotors_idle = at[1] >> 1 & 1u;
 }
 
 void hil_decode_state(const uint8_t *packet, struct hil_state *state) {

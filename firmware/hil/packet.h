@@ -51,6 +51,7 @@ struct hil_state {
     float gyro_deg_s[3];      /* [deg/s], body */
     uint32_t age_ms;          /* of the estimate when it was sent, 0..255 */
     uint32_t battery_low;
+    uint32_t rotors_idle; /* the policy is to spin them up gradually when it takes over */
 };
 
 struct hil_target {

@@ -51,3 +51,9 @@ void plant_sense(const struct plant *plant, struct flight_input *input) {
     input->state_age_ms = input->battery_low = 0;
     input->position_variance = 0.0f;
 }
+
+uint32_t plant_rotors_idle(const struct plant *plant) {
+    uint32_t idle = 1;
+    for (int i = 0; i < 4; i++) idle &= plant->state[QUADROTOR_ROTOR_SPEED + i] < 0.1f * ROBOT_ROTOR_SPEED_MAX;
+    return idle;
+}

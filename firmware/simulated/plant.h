@@ -24,4 +24,7 @@ void plant_step(struct plant *plant, const float motor_fraction[4]);
 /* The truth in the firmware's units, fresh and certain; clock, set-point and parameters are the caller's. */
 void plant_sense(const struct plant *plant, struct flight_input *input);
 
+/* 1: every rotor turns slower than a tenth of its top speed. */
+uint32_t plant_rotors_idle(const struct plant *plant);
+
 #endif

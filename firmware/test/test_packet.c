@@ -22,7 +22,7 @@ static void test_state_in_integers(void) {
     CHECK(state.quaternion_xyzw[1] == -1.0f && state.quaternion_xyzw[3] == 1.0f && state.quaternion_xyzw[0] == 0.0f);
     CHECK_NEAR(state.gyro_deg_s[0], 57.29578, 1e-4);
     CHECK_NEAR(state.gyro_deg_s[2], -57.29578, 1e-4);
-    CHECK(state.age_ms == 9 && state.battery_low == 1);
+    CHECK(state.age_ms == 9 && state.battery_low == 1 && state.rotors_idle == 0);
 }
 
 static void test_refuses_by_reason(void) {

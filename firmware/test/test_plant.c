@@ -21,7 +21,9 @@ static void test_rests_on_the_floor(void) {
 static void test_lifts_and_falls(void) {
     struct plant plant;
     plant_init(&plant);
+    CHECK(plant_rotors_idle(&plant) == 1);
     run(&plant, 1.0f, 1500);
+    CHECK(plant_rotors_idle(&plant) == 0);
     CHECK(plant.state[QUADROTOR_POSITION + 2] > 0.3f);
     CHECK_NEAR(plant.state[QUADROTOR_POSITION], 0.0, 1e-3);
     for (int i = 0; i < 4; i++) plant.state[QUADROTOR_ROTOR_SPEED + i] = 0.0f;

@@ -101,6 +101,8 @@ class InjectedState:
     age_ms: int = 0
     """Of the estimate when it was sent, 0 to 255 [ms]."""
     battery_low: bool = False
+    rotors_idle: bool = False
+    """Standing or idling: the policy spins them up gradually when it takes over."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def parse_reply(data: bytes) -> Reply:
 def _condition(state: InjectedState) -> tuple[int, int]:
     if not 0 <= state.age_ms <= 255:
         raise InjectionError(f"an age of {state.age_ms} ms does not fit a byte; give 0 to 255")
-    return state.age_ms, int(state.battery_low)
+    return state.age_ms, state.battery_low | state.rotors_idle << 1
 
 
 def _parse(data: bytes) -> Reply:

@@ -27,10 +27,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 f32, u32 = ctypes.c_float, ctypes.c_uint32
-STATE = InjectedState((1.0, -0.002, 3.5), (0.25, 0.0, -1.0), (0.0, 0.6, 0.0, 0.8), (90.0, 0.0, -180.0), 7, True)
-GOLDEN_STATE = "01 05  e803 feff ac0d  fa00 0000 18fc  0000 cc4c 0000 6666  2306 0000 baf3  07 01"
-"""1000 -2 3500 mm; 250 0 -1000 mm/s; 0 19660 0 26214 of 32767; 1571 0 -3142 mrad/s; 7 ms; battery low."""
-GOLDEN_LINEAR = "02 05  0000803f 6f1203bb 00006040  0000803e 00000000 000080bf  07 01"
+STATE = InjectedState((1.0, -0.002, 3.5), (0.25, 0.0, -1.0), (0.0, 0.6, 0.0, 0.8), (90.0, 0.0, -180.0), 7, True, True)
+GOLDEN_STATE = "01 05  e803 feff ac0d  fa00 0000 18fc  0000 cc4c 0000 6666  2306 0000 baf3  07 03"
+"""1000 -2 3500 mm; 250 0 -1000 mm/s; 0 19660 0 26214 of 32767; 1571 0 -3142 mrad/s; 7 ms; battery low, rotors idle."""
+GOLDEN_LINEAR = "02 05  0000803f 6f1203bb 00006040  0000803e 00000000 000080bf  07 03"
 GOLDEN_ANGULAR = "03 05  00000000 9a99193f 00000000 cdcc4c3f  0000b442 00000000 000034c3"
 GOLDEN_TARGET = "04 06 01 00  0000003f 00000000 0000803f  00000000 000000bf 00000000"
 GOLDEN_BEGIN = "05 07 00 02"
@@ -46,6 +46,7 @@ class State(ctypes.Structure):
         ("gyro_deg_s", f32 * 3),
         ("age_ms", u32),
         ("battery_low", u32),
+        ("rotors_idle", u32),
     )
 
 
@@ -114,7 +115,7 @@ def test_a_state_in_integers_arrives_within_half_a_step(library: ctypes.CDLL) ->
     assert np.allclose(state.velocity_world, STATE.velocity_world, atol=5.1e-4)
     assert np.allclose(state.quaternion_xyzw, STATE.quaternion_xyzw, atol=1.6e-5)
     assert np.allclose(state.gyro_deg_s, STATE.gyro_deg_s, atol=0.0287)
-    assert (state.age_ms, state.battery_low) == (7, 1)
+    assert (state.age_ms, state.battery_low, state.rotors_idle) == (7, 1, 1)
 
 
 def vectors(numbers: st.SearchStrategy[float], size: int) -> st.SearchStrategy[tuple[float, ...]]:
@@ -127,7 +128,9 @@ INSIDE = st.floats(-32.7, 32.7)
 
 def states(numbers: st.SearchStrategy[float], unit: st.SearchStrategy[float]) -> st.SearchStrategy[InjectedState]:
     triple = vectors(numbers, 3)
-    return st.builds(InjectedState, triple, triple, vectors(unit, 4), triple, st.integers(0, 255), st.booleans())
+    return st.builds(
+        InjectedState, triple, triple, vectors(unit, 4), triple, st.integers(0, 255), st.booleans(), st.booleans()
+    )
 
 
 @given(state=states(ANY, ANY), sequence=st.integers(0, 1000))
@@ -136,6 +139,7 @@ def test_an_exact_state_arrives_to_the_last_bit(library: ctypes.CDLL, state: Inj
     received = decoded(library, *halves)
     assert same(received, state)
     assert (received.age_ms, received.battery_low) == (state.age_ms, state.battery_low)
+    assert received.rotors_idle == state.rotors_idle
     assert {half[1] for half in halves} == {sequence % 256}
 
 

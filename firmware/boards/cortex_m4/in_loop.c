@@ -35,7 +35,10 @@ void in_loop_step(struct board *board, struct injection *injection, struct plant
     channel->length = 0;
     if (injection_tick(injection, channel->now_us, &input->flight)) {
         const uint32_t inferences = board->flight.inferences;
-        if (simulated) plant_sense(plant, &input->flight);
+        if (simulated) {
+            plant_sense(plant, &input->flight);
+            input->flight.rotors_idle = plant_rotors_idle(plant);
+        }
         clear_attitude(input);
         board_step(board, input, output);
         if (simulated) plant_step(plant, output->motor_fraction);

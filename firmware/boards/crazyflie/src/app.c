@@ -19,6 +19,7 @@
 #include "stm32fxxx.h"
 #include "supervisor.h"
 #include "task.h"
+#include "usec_time.h"
 
 #if POLICY_ACTION_KIND == 1 && !defined(CONFIG_ENABLE_THRUST_BAT_COMPENSATED)
 #error "the policy asks for thrust fractions: build the firmware with CONFIG_ENABLE_THRUST_BAT_COMPENSATED"
@@ -37,9 +38,14 @@
 struct flight fledge_flight;
 struct flight_input fledge_input;
 struct flight_output fledge_output;
-struct fledge_parameters fledge_parameters = {.figure_eight_period = 5.5f, .figure_eight_scale = 1.0f};
+struct fledge_parameters fledge_parameters = {.figure_eight_period = 5.5f,
+                                              .figure_eight_scale = 1.0f,
+                                              .take_off_height = 0.5f,
+                                              .waypoint_move = 2.0f,
+                                              .waypoint_hold = 0.5f};
 struct fledge_logs fledge_logs;
 volatile float fledge_position_variance;
+volatile float fledge_tilt_versine;
 
 static struct sense sense;
 static control_t fledge_stock; /* the PID updates parts of it at 500 Hz, so it persists */
@@ -70,6 +76,7 @@ static void fly_policy(void) {
     fledge_logs.guard = (uint8_t)fledge_output.guard;
     fledge_logs.guard_latched = (uint8_t)fledge_output.guard_latched;
     fledge_logs.failsafe = (uint8_t)fledge_output.failsafe;
+    fledge_logs.reference_over = (uint8_t)fledge_output.reference_over;
 }
 
 static void fill_failsafe(setpoint_t *setpoint, uint32_t timestamp) {
@@ -104,6 +111,17 @@ void app_fill_switches(bool allowed) {
     fledge_input.reference = fledge_parameters.reference;
     fledge_input.figure_eight_period = fledge_parameters.figure_eight_period;
     fledge_input.figure_eight_scale = fledge_parameters.figure_eight_scale;
+    fledge_input.take_off_height = fledge_parameters.take_off_height;
+    fledge_input.landing_height = fledge_parameters.landing_height;
+    fledge_input.waypoint_count = fledge_parameters.waypoint_count;
+    fledge_input.waypoint_move = fledge_parameters.waypoint_move;
+    fledge_input.waypoint_hold = fledge_parameters.waypoint_hold;
+    for (int i = 0; i < 3 * FLIGHT_WAYPOINTS_MAX; i++) fledge_input.waypoints[i] = fledge_parameters.waypoints[i];
+    for (int i = 0; i < 3; i++) {
+        fledge_input.fence_low_world[i] = fledge_parameters.fence_low_world[i];
+        fledge_input.fence_high_world[i] = fledge_parameters.fence_high_world[i];
+    }
+    fledge_input.tilt_versine_max = fledge_tilt_versine;
 }
 
 void app_control(control_t *control, const setpoint_t *commanded, const sensorData_t *sensors, const state_t *state,
@@ -125,6 +143,8 @@ void controllerOutOfTree(control_t *control, const setpoint_t *setpoint, const s
     }
     sense_tick(&sense, xTaskGetTickCount(), setpoint, sensors, state, &fledge_input);
     app_fill_switches(supervisorAreMotorsAllowedToRun());
+    fledge_input.time_us = (uint32_t)usecTimestamp();
+    fledge_input.rotors_idle = !supervisorIsFlying();
     fledge_input.battery_low = pmIsBatteryLow();
     fledge_input.position_variance = fledge_position_variance;
     app_control(control, setpoint, sensors, state, step, supervisorIsFlying());

@@ -11,12 +11,18 @@
 struct fledge_parameters {
     uint8_t enable, reference;
     uint8_t hil; /* as written; the mode in force is in_the_loop_mode() */
+    uint8_t waypoint_count;
+    uint16_t heartbeat_ms;
     float figure_eight_period, figure_eight_scale;
+    float take_off_height, landing_height, waypoint_move, waypoint_hold;
+    float waypoints[3 * FLIGHT_WAYPOINTS_MAX];
+    float fence_low_world[3], fence_high_world[3];
+    float tilt_max_deg;
 };
 
 /* What is logged beside the output of the flight code, in the types that clients of the virtual Crazyflie know. */
 struct fledge_logs {
-    uint8_t mode, guard, guard_latched, failsafe, hil;
+    uint8_t mode, guard, guard_latched, failsafe, reference_over, hil;
     float inference_us, tick_us;
     uint32_t late_ticks; /* ticks of the flight code above 500 us */
 };
@@ -29,6 +35,9 @@ extern struct fledge_logs fledge_logs;
 
 /* [m^2], largest of three axes, by the Kalman filter's own account; written by the app's task. */
 extern volatile float fledge_position_variance;
+
+/* 1 - cos of fledge.tiltMax, 0: any tilt; likewise. */
+extern volatile float fledge_tilt_versine;
 
 /* One tick of the flight code on fledge_input, beside the firmware's PID on the other arguments; the one that has the
  * motors fills `control`. `airborne`: a trip may be answered by a failsafe. */

@@ -107,6 +107,7 @@ void estimatorOutOfTree(state_t *state, const stabilizerStep_t step) {
         else
             plant_step(&fledge_plant, fraction);
         plant_sense(&fledge_plant, &fledge_input);
+        fledge_input.rotors_idle = plant_rotors_idle(&fledge_plant);
     }
     fill_state(&fledge_input, state);
 }

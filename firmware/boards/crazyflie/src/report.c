@@ -5,15 +5,36 @@
 #include "FreeRTOS.h"
 #include "app.h"
 #include "app_channel.h"
+#include "crtp_commander_high_level.h"
 #include "fledge_app.h"
 #include "in_the_loop.h"
 #include "log.h"
+#include "supervisor.h"
 #include "task.h"
 
 #define DEBUG_MODULE "FLEDGE"
 #include "debug.h"
 
 #define PERIOD_MS 10
+#define RADIANS_PER_DEGREE 0.017453292519943295f
+#define LANDING_SPEED 0.3f /* [m/s] */
+#define LANDING_MIN 1.5f   /* [s] */
+
+static volatile uint32_t beat_ms;
+
+void report_heartbeat(void) { beat_ms = xTaskGetTickCount(); }
+
+/* Nobody is there any more: straight down, with the firmware's controller and planner. */
+static void watch_heartbeat(void) {
+    const uint32_t limit_ms = fledge_parameters.heartbeat_ms;
+    if (limit_ms == 0u || xTaskGetTickCount() - beat_ms <= limit_ms || !supervisorIsFlying()) return;
+    fledge_parameters.heartbeat_ms = 0;
+    fledge_parameters.enable = fledge_parameters.reference = 0;
+    DEBUG_PRINT("no heartbeat, landing\n");
+    crtpCommanderHighLevelLand(0.0f, fmaxf(LANDING_MIN, fledge_input.position_world[2] / LANDING_SPEED));
+}
+
+static float versine(float tilt_deg) { return tilt_deg == 0.0f ? 0.0f : 1.0f - cosf(tilt_deg * RADIANS_PER_DEGREE); }
 
 static logVarId_t variance_ids[3];
 
@@ -43,6 +64,8 @@ static const char *const guard_names[] = {
     "the estimator lost its position",
     "battery low",
     "a motor is at its limit: weak motor or too much load",
+    "tilted too far",
+    "outside the fence",
 };
 enum { GUARD_NAMES = sizeof guard_names / sizeof guard_names[0] };
 
@@ -70,6 +93,8 @@ void appMain(void) {
         const size_t length = appchannelReceiveDataPacket(packet, sizeof packet, PERIOD_MS);
         if (length > 0) in_the_loop_receive(packet, (uint32_t)length);
         fledge_position_variance = largest_variance();
+        fledge_tilt_versine = versine(fledge_parameters.tilt_max_deg);
+        watch_heartbeat();
         tell();
     }
 }
