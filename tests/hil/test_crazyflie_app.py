@@ -18,6 +18,7 @@ from crazyflie_image import (
     setpoint_of,
     state_of,
 )
+from fledge_hil.app_tick import ESTIMATOR, FLIGHT_TICK, IN_THE_LOOP, NORMAL, STABILIZER_STACK, app_tick
 from fledge_hil.board import BoardInput, Guard, HostBoard
 
 ABSOLUTE, VELOCITY = 1, 2
@@ -106,3 +107,12 @@ def test_a_hover_setpoint_moves_the_target_along_the_heading(firmware: Firmware)
         setpoint = setpoint_of(time_ms, (0, 0, 1.2), (0.5, 0, 0), hover, body=True)
         firmware.tick(time_ms, state, sensors_of((0, 0, 0)), setpoint)
     assert np.allclose(list(firmware.output().reference_position_world), (0, 0.05, 1.2), atol=1e-4)
+
+
+def test_every_tick_fits_time_and_stack_over_all_paths(crazyflie_app: Built) -> None:
+    """Flight code within 500 us of the millisecond, its stack within what the stabilizer's task has."""
+    bounds = app_tick(crazyflie_app[0])
+    assert bounds[FLIGHT_TICK].microseconds[2] < 500
+    assert bounds[NORMAL].microseconds[2] < 1000
+    assert sum(bounds[root].microseconds[2] for root in (IN_THE_LOOP, ESTIMATOR)) < 1000
+    assert all(bound.worst.stack < STABILIZER_STACK for bound in bounds.values())

@@ -32,6 +32,10 @@ ASSEMBLY(nested, "movs r1, #7\\n 1: movs r2, #0\\n 2: ldr r3, [r0, r2, lsl #2]\\
          "bne 2b\\n subs r1, #1\\n bgt 1b\\n bx lr")
 ASSEMBLY(unsaved, "movs r4, #1\\n bx lr")
 ASSEMBLY(two_entries, "cbz r0, 2f\\n 1: subs r0, #1\\n 2: subs r1, #1\\n bne 1b\\n bx lr")
+ASSEMBLY(two_ends, "movs r1, #0\\n 1: adds r1, #1\\n cbz r0, 2f\\n cmp r1, #5\\n bne 1b\\n bx lr\\n 2: cmp r1, #5\\n"
+         "bne 1b\\n bx lr")
+ASSEMBLY(ends_apart, "movs r1, #0\\n 1: adds r1, #1\\n cbz r0, 2f\\n cmp r1, #5\\n bne 1b\\n bx lr\\n 2: cmp r1, #6\\n"
+         "bne 1b\\n bx lr")
 ASSEMBLY(trap, "svc 0\\n bx lr")
 ASSEMBLY(endless, "1: b 1b")
 
@@ -194,3 +198,20 @@ def test_loops_nest(elf: Path) -> None:
         shape(program.function(program.image.symbol("nested").address)).loops.values(), key=lambda loop: len(loop.body)
     )
     assert inner.body < outer.body
+
+
+def test_a_loop_with_two_ends_counts_to_where_both_would_leave(elf: Path) -> None:
+    assert [loop.rounds for loop in worst_case(elf, "two_ends").loops] == [5]
+
+
+def test_two_ends_that_never_agree_are_no_bound(elf: Path) -> None:
+    """A way may miss the fifth round at the one end and the sixth at the other."""
+    with pytest.raises(WcetError, match="the loop in ends_apart"):
+        worst_case(elf, "ends_apart")
+
+
+def test_what_is_left_out_is_not_followed_and_named(elf: Path) -> None:
+    whole, left = worst_case(elf, "calls"), worst_case(elf, "calls", excluded={"straight": "somebody else's"})
+    assert left.excluded == {"straight": "somebody else's"}
+    assert left.functions == whole.functions - 1
+    assert left.cycles.upper < whole.cycles.upper
