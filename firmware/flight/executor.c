@@ -1,5 +1,7 @@
 #include "executor.h"
 
+#include "act.h"
+
 #define NEVER 0xffffffffu
 #define PERIOD_US (1e6f / (float)POLICY_INFERENCE_RATE)
 #define GAP_US 1000000u /* a longer one is no period: the clock was set, or there is none */
@@ -40,6 +42,8 @@ void executor_reset(struct executor *executor) {
     executor->inference_index = executor->native_index = NEVER;
     executor->native_steps = executor->native_lost = executor->window_actions = executor->time_us = 0;
     executor->bias_us = executor->jitter_us = 0.0f;
+    executor->start = EXECUTOR_FREE;
+    for (int i = 0; i < 4; i++) executor->handover[i] = 0.0f;
     for (int i = 0; i < EXECUTOR_STATES; i++) executor->state[i] = executor->state_temporary[i] = 0.0f;
     for (int i = 0; i < POLICY_INPUT_SIZE; i++) executor->observation[i] = 0.0f;
     reset_actions(executor);
@@ -60,19 +64,60 @@ static void measure_period(struct executor *executor, uint32_t time_us) {
     executor->jitter_us += ((away < 0.0f ? -away : away) - executor->jitter_us) * share;
 }
 
-static void infer(struct executor *executor, uint32_t is_native, float ceiling) {
+void executor_spin_up(struct executor *executor) { executor->start = EXECUTOR_SPINS_UP; }
+
+void executor_hand_over(struct executor *executor, const float action[4]) {
+    for (int i = 0; i < 4; i++) executor->handover[i] = action[i];
+    executor->start = EXECUTOR_TAKES;
+}
+
+/* What is no number stays none, for the guard to see. */
+static float at_most(float x, float most) { return x > most ? most : x; }
+
+static void spin_up(struct executor *executor, uint32_t since_takeover_ms) {
+    const float ceiling = act_ceiling(since_takeover_ms);
+    for (int i = 0; i < 4; i++) executor->action[i] = at_most(executor->action[i], ceiling);
+    if (ceiling >= 1.0f) executor->start = EXECUTOR_FREE;
+}
+
+static void take(struct executor *executor) {
+    for (int i = 0; i < 4; i++) {
+        executor->handover[i] -= executor->action[i];
+        executor->action[i] += executor->handover[i];
+    }
+    executor->start = EXECUTOR_HANDS_OVER;
+}
+
+static void hand_over(struct executor *executor, uint32_t since_takeover_ms) {
+    const float share = act_handover_share(since_takeover_ms);
+    for (int i = 0; i < 4; i++) {
+        const float sum = executor->action[i] + share * executor->handover[i];
+        executor->action[i] = -at_most(-at_most(sum, 1.0f), 1.0f);
+    }
+    if (!(share > 0.0f)) executor->start = EXECUTOR_FREE;
+}
+
+static void begin(struct executor *executor, uint32_t since_takeover_ms) {
+    if (executor->start == EXECUTOR_SPINS_UP)
+        spin_up(executor, since_takeover_ms);
+    else if (executor->start == EXECUTOR_TAKES)
+        take(executor);
+    else
+        hand_over(executor, since_takeover_ms);
+}
+
+static void infer(struct executor *executor, uint32_t is_native, uint32_t since_takeover_ms) {
 #if POLICY_HISTORY_REUSE
     policy_step_reuse(executor->observation, &executor->reuse, is_native, executor->action);
 #else
     policy_step(executor->observation, executor->state, is_native ? executor->state : executor->state_temporary,
                 executor->action);
 #endif
-    for (int i = 0; i < 4; i++) /* what is no number stays none, for the guard to see */
-        executor->action[i] = executor->action[i] > ceiling ? ceiling : executor->action[i];
+    if (executor->start != EXECUTOR_FREE) begin(executor, since_takeover_ms);
 }
 
-static void run_native(struct executor *executor, float ceiling) {
-    infer(executor, 1u, ceiling);
+static void run_native(struct executor *executor, uint32_t since_takeover_ms) {
+    infer(executor, 1u, since_takeover_ms);
     shift(executor);
     for (int i = 0; i < 4; i++) newest(executor)[i] = executor->action[i];
     executor->window_actions = 1;
@@ -80,8 +125,8 @@ static void run_native(struct executor *executor, float ceiling) {
 }
 
 /* mean_k = mean_{k-1} + (a_k - mean_{k-1})/k */
-static void run_intermediate(struct executor *executor, float ceiling) {
-    infer(executor, 0u, ceiling);
+static void run_intermediate(struct executor *executor, uint32_t since_takeover_ms) {
+    infer(executor, 0u, since_takeover_ms);
     executor->window_actions++;
     const float share = 1.0f / (float)executor->window_actions;
     for (int i = 0; i < 4; i++) newest(executor)[i] += (executor->action[i] - newest(executor)[i]) * share;
@@ -93,9 +138,9 @@ void executor_run(struct executor *executor, const struct executor_call *call) {
     executor->inference_index = call->since_takeover_ms / EXECUTOR_INFERENCE_PERIOD_MS;
     if (native_index != executor->native_index) {
         if (executor->native_steps) executor->native_lost += native_index - executor->native_index - 1u;
-        run_native(executor, call->ceiling);
+        run_native(executor, call->since_takeover_ms);
     } else {
-        run_intermediate(executor, call->ceiling);
+        run_intermediate(executor, call->since_takeover_ms);
     }
     executor->native_index = native_index;
 }

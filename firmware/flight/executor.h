@@ -38,18 +38,34 @@ struct executor {
 #if POLICY_HISTORY_LENGTH == 0
     float newest[4]; /* mean of the actions given since the last native step */
 #endif
-    float action[4]; /* of the last inference */
+    float action[4]; /* of the last inference, as it is sent */
+    float
+        handover[4]; /* EXECUTOR_TAKES: what was sent before; EXECUTOR_HANDS_OVER: what the first action lacked of it */
+    uint32_t start;  /* enum executor_start */
+};
+
+/* How the network's action becomes what is sent. */
+enum executor_start {
+    EXECUTOR_FREE = 0,      /* as it is */
+    EXECUTOR_SPINS_UP = 1,  /* below a ceiling that rises, act.h */
+    EXECUTOR_TAKES = 2,     /* the next inference is the first, and gives what was sent before it */
+    EXECUTOR_HANDS_OVER = 3 /* what the first one lacked of that is added by a share that shrinks, act.h */
 };
 
 /* One call. */
 struct executor_call {
     uint32_t since_takeover_ms;
     uint32_t time_us; /* any clock that runs on and wraps */
-    float ceiling;    /* [-1, 1], no action above it */
 };
 
 /* Take-over: state zero, every past action hover. */
 void executor_reset(struct executor *executor);
+
+/* After executor_reset: the rotors stand. */
+void executor_spin_up(struct executor *executor);
+
+/* After executor_reset: the motors have been given this action in [-1, 1] so far, and see no step. */
+void executor_hand_over(struct executor *executor, const float action[4]);
 
 /* 1 if an inference is due `since_takeover_ms` after executor_reset. */
 uint32_t executor_due(const struct executor *executor, uint32_t since_takeover_ms);

@@ -7,7 +7,8 @@
 
 void flight_init(struct flight *flight) {
     flight->mode = FLIGHT_STOCK;
-    flight->takeover_ms = flight->spins_up = flight->inferences = flight->used = 0;
+    flight->takeover_ms = flight->inferences = flight->used = flight->sent_known = 0;
+    for (int i = 0; i < 4; i++) flight->sent[i] = 0.0f;
     flight->heading = (struct heading){.cosine = 1.0f, .sine = 0.0f};
     guard_init(&flight->guard);
     reference_init(&flight->reference);
@@ -15,12 +16,23 @@ void flight_init(struct flight *flight) {
     flight->self_test_passed = policy_self_test() == 0u;
 }
 
+void flight_sent(struct flight *flight, const float motor_fraction[4]) {
+    for (int i = 0; i < 4; i++) flight->sent[i] = motor_fraction[i];
+    flight->sent_known = 1;
+}
+
 static void take_over(struct flight *flight, const struct flight_input *input) {
     flight->takeover_ms = input->time_ms;
-    flight->spins_up = input->rotors_idle != 0u;
     flight->heading = observe_heading(input);
     flight->guard.latched = FLIGHT_GUARD_OK;
     flight->used = 1;
+    if (input->rotors_idle) {
+        executor_spin_up(&flight->executor);
+    } else if (flight->sent_known) {
+        float action[4];
+        act_of_fraction(flight->sent, action);
+        executor_hand_over(&flight->executor, action);
+    }
 }
 
 /* Between two take-overs there is a tick that refuses the policy before it is asked; the executor is cleared there, so
@@ -34,23 +46,34 @@ static void clear_executor(struct flight *flight) {
 static enum flight_guard run_policy(struct flight *flight, const struct flight_input *input) {
     const uint32_t since_takeover_ms = input->time_ms - flight->takeover_ms;
     if (!executor_due(&flight->executor, since_takeover_ms)) return FLIGHT_GUARD_OK;
-    const struct executor_call call = {.since_takeover_ms = since_takeover_ms,
-                                       .time_us = input->time_us,
-                                       .ceiling = flight->spins_up ? act_ceiling(since_takeover_ms) : 1.0f};
+    const struct executor_call call = {.since_takeover_ms = since_takeover_ms, .time_us = input->time_us};
     observe(input, &flight->reference, flight->heading, flight->executor.observation);
     executor_run(&flight->executor, &call);
     flight->inferences++;
     return are_finite(flight->executor.action, 4) ? FLIGHT_GUARD_OK : FLIGHT_GUARD_ACTION;
 }
 
-/* Everything that can speak against the policy before it is asked; moves the reference. */
-static enum flight_guard admit(struct flight *flight, const struct flight_input *input, uint32_t elapsed_ms) {
-    const enum flight_guard reason = guard_input(input, flight->self_test_passed);
-    if (reason != FLIGHT_GUARD_OK) return reason;
-    if (flight->mode == FLIGHT_STOCK) reference_reset(&flight->reference);
+/* The policy flies: moves the reference, and asks all that can speak against the policy before it is asked itself. */
+static enum flight_guard go_on(struct flight *flight, const struct flight_input *input, uint32_t elapsed_ms) {
     const uint32_t step_ms = elapsed_ms <= GUARD_PERIOD_MAX_MS ? elapsed_ms : 0u; /* a broken clock moves no target */
-    if (guard_followable(input)) reference_step(&flight->reference, input, step_ms);
-    return guard_envelope(&flight->guard, input, &flight->reference, elapsed_ms);
+    enum flight_guard reason = guard_input(input, flight->self_test_passed);
+    if (reason == FLIGHT_GUARD_OK) {
+        if (guard_followable(input)) reference_step(&flight->reference, input, step_ms);
+        reason = guard_envelope(&flight->guard, input, &flight->reference, elapsed_ms);
+    }
+    return guard_settle(&flight->guard, reason, 1u);
+}
+
+/* It does not: what it would follow begins anew in every tick; takes over as soon as nothing speaks against it. */
+static enum flight_guard wait(struct flight *flight, const struct flight_input *input, uint32_t elapsed_ms) {
+    enum flight_guard reason = guard_input(input, flight->self_test_passed);
+    if (reason == FLIGHT_GUARD_OK) {
+        if (guard_followable(input)) reference_begin(&flight->reference, input);
+        reason = guard_envelope(&flight->guard, input, &flight->reference, elapsed_ms);
+    }
+    reason = guard_settle(&flight->guard, reason, 0u);
+    if (reason == FLIGHT_GUARD_OK) take_over(flight, input);
+    return reason;
 }
 
 static void report(const struct flight *flight, const struct flight_input *input, struct flight_output *output) {
@@ -90,14 +113,14 @@ void flight_tick(struct flight *flight, const struct flight_input *input, struct
     const uint32_t was_flying = flight->mode == FLIGHT_POLICY;
     const uint32_t elapsed_ms = guard_clock(&flight->guard, input->time_ms);
     guard_watch(&flight->guard, input, flight->executor.action, was_flying, elapsed_ms);
-    const enum flight_guard reason = guard_settle(&flight->guard, admit(flight, input, elapsed_ms), was_flying);
+    const enum flight_guard reason = was_flying ? go_on(flight, input, elapsed_ms) : wait(flight, input, elapsed_ms);
     if (reason == FLIGHT_GUARD_OK) {
-        if (!was_flying) take_over(flight, input);
         output->guard = guard_settle(&flight->guard, run_policy(flight, input), 1u);
         output->failsafe = FLIGHT_FAILSAFE_FOLLOW;
     } else {
         refuse(flight, input, reason, output);
     }
     flight->mode = output->guard == FLIGHT_GUARD_OK ? FLIGHT_POLICY : FLIGHT_STOCK;
+    flight->sent_known = 0;
     report(flight, input, output);
 }

@@ -125,6 +125,10 @@ struct flight; /* defined in flight_state.h; the caller owns it */
 /* Runs the self-test (weights checksum, golden vectors) and clears the state. */
 void flight_init(struct flight *flight);
 
+/* Between two ticks: what has gone to the motors, whoever sent it, in the measure of motor_fraction. From it the policy
+ * takes over without a step; a platform that cannot tell does not call it. */
+void flight_sent(struct flight *flight, const float motor_fraction[4]);
+
 /* One platform tick. */
 void flight_tick(struct flight *flight, const struct flight_input *input, struct flight_output *output);
 

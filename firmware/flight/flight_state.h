@@ -12,9 +12,10 @@ struct flight {
     uint32_t self_test_passed;
     uint32_t mode;        /* enum flight_mode of the tick before */
     uint32_t takeover_ms; /* time of the last take-over */
-    uint32_t spins_up;    /* the rotors stood at that take-over */
     uint32_t inferences;  /* since boot */
     uint32_t used;        /* the executor has run since it was cleared */
+    uint32_t sent_known;  /* flight_sent was called since the last tick */
+    float sent[4];        /* motor fraction */
     struct heading heading;
     struct guard guard;
     struct reference reference;

@@ -32,24 +32,15 @@ void reference_init(struct reference *reference) {
     figure_start(&reference->course.figure, zero, 1.0f, 0.0f);
     walk_stand(&reference->course.walk, zero);
     blend_none(&reference->course.blend);
-    reference_reset(reference);
-}
-
-void reference_reset(struct reference *reference) {
-    reference->setpoint_mode = FLIGHT_SETPOINT_NONE;
     reference->course.kind = FLIGHT_REFERENCE_COMMANDER;
 }
 
-/* A velocity set-point starts at the target of before, or at the drone if there was none, and moves it. */
-static void follow_commander(struct reference *reference, const struct flight_input *input, float dt) {
-    struct course *course = &reference->course;
+/* A velocity set-point moves the target of before. */
+static void follow_commander(struct course *course, const struct flight_input *input, float dt) {
     if (input->setpoint_mode == FLIGHT_SETPOINT_POSITION)
         copy(input->setpoint_position_world, course->target_world);
-    else if (reference->setpoint_mode == FLIGHT_SETPOINT_NONE)
-        copy_within_reach(input->position_world, course->target_world);
     else
         move(course->target_world, input->setpoint_velocity_world, dt);
-    reference->setpoint_mode = input->setpoint_mode;
     copy(input->setpoint_velocity_world, course->target_velocity_world);
 }
 
@@ -92,14 +83,17 @@ static void begin(struct course *course, const float rest_world[3], const struct
         course->kind = FLIGHT_REFERENCE_COMMANDER;
 }
 
-/* At a take-over there is nothing to come from. */
-static void begin_afresh(struct course *course, const struct flight_input *input) {
-    const uint32_t around_setpoint =
-        input->reference == FLIGHT_REFERENCE_FIGURE_EIGHT || input->reference == FLIGHT_REFERENCE_WAYPOINTS;
-    float rest_world[3];
-    copy_within_reach(around_setpoint ? course->target_world : input->position_world, rest_world);
+void reference_begin(struct reference *reference, const struct flight_input *input) {
+    struct course *course = &reference->course;
+    const uint32_t at_setpoint = input->setpoint_mode == FLIGHT_SETPOINT_POSITION;
+    const uint32_t at_drone = input->reference >= FLIGHT_REFERENCE_HOLD && input->reference <= FLIGHT_REFERENCE_LAND;
+    float here_world[3];
+    copy_within_reach(input->position_world, here_world);
+    copy(at_setpoint ? input->setpoint_position_world : here_world, course->target_world);
+    copy(input->setpoint_velocity_world, course->target_velocity_world);
     blend_none(&course->blend);
-    begin(course, rest_world, input);
+    begin(course, at_drone ? here_world : course->target_world, input);
+    place(course, reference->position_world, reference->velocity_world);
 }
 
 /* Another one was chosen in flight: it begins where the one before can come to rest. */
@@ -124,8 +118,7 @@ static void advance(struct course *course, const struct flight_input *input, uin
         const float rest = figure_advance(&course->figure, (float)dt_us * MICROSECOND);
         if (rest < 0.0f) return;
         float target_world[3]; /* when it came to rest */
-        copy(course->target_world, target_world);
-        move(target_world, course->target_velocity_world, -rest);
+        for (int i = 0; i < 3; i++) target_world[i] = course->target_world[i] - rest * course->target_velocity_world[i];
         course->kind = FLIGHT_REFERENCE_COMMANDER;
         blend_between(&course->blend, course->figure.centre_world, zero, target_world, course->target_velocity_world);
         blend_advance(&course->blend, (uint32_t)(rest * PER_SECOND));
@@ -138,18 +131,16 @@ static uint32_t known(uint32_t kind) { return kind <= FLIGHT_REFERENCE_WAYPOINTS
 
 void reference_step(struct reference *reference, const struct flight_input *input, uint32_t elapsed_ms) {
     struct course *course = &reference->course;
-    const uint32_t afresh = reference->setpoint_mode == FLIGHT_SETPOINT_NONE, wanted = known(input->reference);
-    const uint32_t dt_us = elapsed_ms * MILLISECOND_US;
-    follow_commander(reference, input, (float)dt_us * MICROSECOND);
+    const uint32_t wanted = known(input->reference), dt_us = elapsed_ms * MILLISECOND_US;
+    const float dt = (float)dt_us * MICROSECOND;
+    follow_commander(course, input, dt);
     if (course->kind == FLIGHT_REFERENCE_FIGURE_EIGHT) figure_leave(&course->figure, wanted != course->kind);
     const uint32_t leaves_figure =
         course->kind == FLIGHT_REFERENCE_FIGURE_EIGHT && wanted == FLIGHT_REFERENCE_COMMANDER;
-    if (afresh)
-        begin_afresh(course, input);
-    else if (wanted == course->kind || leaves_figure)
+    if (wanted == course->kind || leaves_figure)
         advance(course, input, dt_us);
     else
-        change(reference, input, (float)dt_us * MICROSECOND);
+        change(reference, input, dt);
     place(course, reference->position_world, reference->velocity_world);
     blend_add(&course->blend, reference->position_world, reference->velocity_world);
 }

@@ -23,18 +23,17 @@ struct course {
 struct reference {
     float position_world[3];
     float velocity_world[3];
-    uint32_t setpoint_mode; /* of the tick before, FLIGHT_SETPOINT_NONE to begin again at the drone's position */
     struct course course;
 };
 
 /* Boot. */
 void reference_init(struct reference *reference);
 
-/* Forgets what was followed. The next step begins at the commander's set-point, or at the drone if that is a velocity
- * or if hold, take-off or landing is asked for. */
-void reference_reset(struct reference *reference);
+/* The first tick of a flight, forgetting all before: begins at the commander's set-point, or at the drone if that is a
+ * velocity or if hold, take-off or landing is asked for. */
+void reference_begin(struct reference *reference, const struct flight_input *input);
 
-/* One tick. Needs what guard_input demands, and a position or velocity set-point. */
+/* One tick more. Both need what guard_input demands, and a position or velocity set-point. */
 void reference_step(struct reference *reference, const struct flight_input *input, uint32_t elapsed_ms);
 
 /* 1: a take-off, a landing, a walk or coming to rest has ended. */

@@ -20,5 +20,18 @@ int main(void) {
     CHECK_NEAR(act_ceiling(ACT_SPIN_UP_MS - 1), 1.0 - 2.0 / ACT_SPIN_UP_MS, 1e-6);
     CHECK_NEAR(act_ceiling(ACT_SPIN_UP_MS), 1, 0);
     CHECK_NEAR(act_ceiling(0xffffffffu), 1, 0);
+    float action[4];
+    act_of_fraction((float[]){0.125f, 0.5f, 0.875f, 0.59375f}, action); /* the inverse of the above */
+    for (int i = 0; i < 3; i++) CHECK_NEAR(action[i], i - 1, 1e-6);
+    CHECK_NEAR(action[3], 0.25, 1e-6);
+    act_of_fraction((float[]){0.0f, INFINITY, NAN, -1e30f}, action);
+    CHECK_NEAR(action[0], -1, 0);
+    CHECK_NEAR(action[1], 1, 0);
+    CHECK_NEAR(action[2], -1, 0);
+    CHECK_NEAR(action[3], -1, 0);
+    CHECK_NEAR(act_handover_share(0), 1, 0);
+    CHECK_NEAR(act_handover_share(ACT_HANDOVER_MS / 2), 0.5, 1e-6);
+    CHECK_NEAR(act_handover_share(ACT_HANDOVER_MS), 0, 0);
+    CHECK_NEAR(act_handover_share(0xffffffffu), 0, 0);
     return check_result();
 }

@@ -3,8 +3,7 @@
 
 /* hand_policy: action = (input[0], 0.01 state, newest past action, oldest past action). */
 static const float *run(struct executor *executor, uint32_t since_takeover_ms, float wanted) {
-    const struct executor_call call = {
-        .since_takeover_ms = since_takeover_ms, .time_us = 1000u * since_takeover_ms, .ceiling = 1.0f};
+    const struct executor_call call = {.since_takeover_ms = since_takeover_ms, .time_us = 1000u * since_takeover_ms};
     executor->observation[0] = wanted;
     CHECK(executor_due(executor, since_takeover_ms));
     executor_run(executor, &call);
@@ -62,20 +61,36 @@ static void test_reset(void) {
 }
 
 /* The ceiling holds for what is sent and for what the history says was sent; a NaN stays one, for the guard to see. */
-static void test_ceiling(void) {
+static void test_spin_up(void) {
     struct executor executor;
     executor_reset(&executor);
-    const struct executor_call low = {.since_takeover_ms = 0, .ceiling = -0.5f};
-    executor.observation[0] = 0.4f;
-    executor_run(&executor, &low);
-    for (int i = 0; i < 4; i++) CHECK_NEAR(executor.action[i], -0.5, 0);
-    run(&executor, 10, 0.4f);
-    CHECK_NEAR(executor.action[0], 0.4, 1e-7);
-    CHECK_NEAR(executor.action[2], -0.5, 0); /* newest past action */
-    const struct executor_call broken = {.since_takeover_ms = 20, .ceiling = -0.5f};
+    executor_spin_up(&executor);
+    CHECK_NEAR(run(&executor, 0, 0.4f)[0], -1, 0);
+    run(&executor, 60, 0.4f); /* a fifth of the way from -1 to 1 */
+    CHECK_NEAR(executor.action[0], -0.6, 1e-6);
+    CHECK_NEAR(executor.action[2], -1, 0); /* newest past action */
     executor.observation[POLICY_OFFSET_VELOCITY_ERROR + 1] = 4.0f;
-    executor_run(&executor, &broken);
-    CHECK(isnan(executor.action[0]));
+    CHECK(isnan(run(&executor, 62, 0.4f)[0]));
+    executor.observation[POLICY_OFFSET_VELOCITY_ERROR + 1] = 0.0f;
+    CHECK_NEAR(run(&executor, 300, 0.4f)[0], 0.4, 1e-7);
+    CHECK(executor.start == EXECUTOR_FREE);
+}
+
+/* Gives first what was sent before, then less and less of the difference; within -1 to 1, and a NaN stays one. */
+static void test_hand_over(void) {
+    const float sent[4] = {-1.0f, 1.0f, 0.5f, -0.5f};
+    struct executor executor;
+    executor_reset(&executor);
+    executor_hand_over(&executor, sent);
+    run(&executor, 0, 0.6f);
+    for (int i = 0; i < 4; i++) CHECK_NEAR(executor.action[i], sent[i], 1e-7);
+    CHECK_NEAR(run(&executor, 15, 0.6f)[0], 0.6 - 0.75 * 1.6, 1e-6);
+    CHECK_NEAR(run(&executor, 30, -0.6f)[0], -1, 0); /* -0.6 - 0.5 * 1.6 is not to be had */
+    executor.observation[POLICY_OFFSET_VELOCITY_ERROR + 1] = 4.0f;
+    CHECK(isnan(run(&executor, 32, 0.6f)[0]));
+    executor.observation[POLICY_OFFSET_VELOCITY_ERROR + 1] = 0.0f;
+    CHECK_NEAR(run(&executor, 60, 0.6f)[0], 0.6, 1e-7);
+    CHECK(executor.start == EXECUTOR_FREE);
 }
 
 /* Native steps at 0, 10, then 40 ms: two were lost. */
@@ -94,7 +109,7 @@ static void test_lost_steps(void) {
  */
 static void test_period(void) {
     struct executor executor;
-    struct executor_call call = {.ceiling = 1.0f, .time_us = 0xfffff000u};
+    struct executor_call call = {.time_us = 0xfffff000u};
     executor_reset(&executor);
     for (int i = 0; i < 2000; i++) {
         executor_run(&executor, &call);
@@ -112,7 +127,8 @@ static void test_period(void) {
 }
 
 int main(void) {
-    test_ceiling();
+    test_spin_up();
+    test_hand_over();
     test_lost_steps();
     test_period();
     test_windows();

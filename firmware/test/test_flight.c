@@ -149,7 +149,45 @@ static void test_report(void) {
     CHECK(!output.reference_over && output.guard == FLIGHT_GUARD_DISABLED);
 }
 
+/* The motors had 0.5, which is action 0; the policy asks for 0.8: it begins with what they had and is by itself after
+ * 60 ms, linearly. Without a word from the platform, or with standing rotors, there is nothing to hand over. */
+static void test_hand_over(void) {
+    const float half[4] = {0.5f, 0.5f, 0.5f, 0.5f};
+    for (int told = 0; told < 2; told++)
+        for (uint32_t idle = 0; idle < 2; idle++) {
+            struct flight flight;
+            struct flight_input input = scene_hover();
+            flight_init(&flight);
+            input.position_world[0] += 0.8f;
+            input.rotors_idle = idle;
+            if (told) flight_sent(&flight, half);
+            const float first = ticks(&flight, &input, 1).action[0];
+            CHECK_NEAR(first, idle ? -1.0 : told ? 0.0 : 0.8, 1e-6);
+            const struct flight_output output = ticks(&flight, &input, 30);
+            if (!idle) CHECK_NEAR(output.action[0], told ? 0.4 : 0.8, 1e-6);
+            /* the newest past action is what was sent from 20 to 28 ms on average, 0.8 * 24/60, and half of 0 - 0.25 */
+            if (!idle && told) CHECK_NEAR(output.action[2], 0.32 - 0.125, 1e-6);
+            if (!idle) CHECK_NEAR(ticks(&flight, &input, 30).action[0], 0.8, 1e-6);
+        }
+}
+
+/* Told once, long ago, it counts no more. */
+static void test_hand_over_is_fresh(void) {
+    const float half[4] = {0.5f, 0.5f, 0.5f, 0.5f};
+    struct flight flight;
+    struct flight_input input = scene_hover();
+    flight_init(&flight);
+    input.position_world[0] += 0.8f;
+    input.enable = 0;
+    flight_sent(&flight, half);
+    ticks(&flight, &input, 1);
+    input.enable = 1;
+    CHECK_NEAR(ticks(&flight, &input, 1).action[0], 0.8, 1e-6);
+}
+
 int main(void) {
+    test_hand_over();
+    test_hand_over_is_fresh();
     test_spin_up();
     test_report();
     test_new_takeover_begins_at_the_drone();

@@ -153,6 +153,30 @@ static void test_envelope(void) {
     ROW(input.gyro_deg_s[2] = -1730.0f, FLIGHT_GUARD_ANGULAR_VELOCITY);
 }
 
+#define FLIES(change)                                                                                                  \
+    do {                                                                                                               \
+        struct flight flight;                                                                                          \
+        struct flight_output output;                                                                                   \
+        struct flight_input input = flying(&flight);                                                                   \
+        change;                                                                                                        \
+        flight_tick(&flight, &input, &output);                                                                         \
+        CHECK(output.guard == FLIGHT_GUARD_OK);                                                                        \
+    } while (0)
+
+/* Just inside. */
+static void test_limits_are_not_too_tight(void) {
+    FLIES(input.position_world[0] += 1.49f);
+    FLIES((input.velocity_world[0] = 3.0f, input.velocity_world[2] = -2.6f)); /* 3.97 m/s */
+    FLIES(input.gyro_deg_s[2] = -1718.0f);
+    FLIES(input.quaternion_xyzw[3] = 1.02f);
+    FLIES(input.state_age_ms = GUARD_STATE_AGE_MAX_MS);
+    FLIES(input.setpoint_age_ms = GUARD_SETPOINT_AGE_MAX_MS);
+    FLIES(input.position_variance = 0.039f);
+    FLIES(input.time_ms += GUARD_PERIOD_MAX_MS - 1);
+    FLIES((input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT, input.figure_eight_period = 1.0f,
+           input.figure_eight_scale = -5.0f));
+}
+
 static void test_staleness(void) {
     ROW(input.state_age_ms = GUARD_STATE_AGE_MAX_MS + 1, FLIGHT_GUARD_STALE_STATE);
     ROW(input.setpoint_age_ms = GUARD_SETPOINT_AGE_MAX_MS + 1, FLIGHT_GUARD_STALE_SETPOINT);
@@ -272,6 +296,7 @@ int main(void) {
     test_fence();
     test_quaternion();
     test_envelope();
+    test_limits_are_not_too_tight();
     test_staleness();
     test_action();
     test_clock();

@@ -7,7 +7,7 @@ static void test_position(void) {
     struct reference reference;
     reference_init(&reference);
     input.setpoint_velocity_world[0] = 0.5f;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     CHECK_NEAR(reference.position_world[1], 2, 0);
     CHECK_NEAR(reference.velocity_world[0], 0.5, 0);
 }
@@ -19,15 +19,14 @@ static void test_velocity(void) {
     reference_init(&reference);
     input.setpoint_mode = FLIGHT_SETPOINT_VELOCITY;
     input.setpoint_velocity_world[1] = 0.5f;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     CHECK_NEAR(reference.position_world[1], 2, 0);
     for (int i = 0; i < 2000; i++) reference_step(&reference, &input, 1);
     CHECK_NEAR(reference.position_world[0], 1, 0);
     CHECK_NEAR(reference.position_world[1], 3, 1e-3);
     CHECK_NEAR(reference.velocity_world[1], 0.5, 0);
-    reference_reset(&reference);
     input.position_world[1] = 7.0f;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     CHECK_NEAR(reference.position_world[1], 7, 0);
 }
 
@@ -46,7 +45,7 @@ static void test_ahead_of_the_commander(void) {
     struct reference reference;
     reference_init(&reference);
     input.setpoint_velocity_world[2] = 0.5f;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     check_ahead(&reference, &input, 0, (float[]){1.0f, 2.0f, 3.025f}, (float[]){0.0f, 0.0f, 0.5f}, 1e-6);
     check_ahead(&reference, &input, 1, (float[]){1.0f, 2.0f, 3.05f}, (float[]){0.0f, 0.0f, 0.5f}, 1e-6);
     input.setpoint_velocity_world[2] = 0.0f;
@@ -64,7 +63,7 @@ static void check_future(float period, int flown_ms) {
     reference_init(&trace[0]);
     input.reference = FLIGHT_REFERENCE_FIGURE_EIGHT;
     input.figure_eight_period = period;
-    reference_step(&trace[0], &input, 1);
+    reference_begin(&trace[0], &input);
     while (ticks + 1 < TRACE && trace[ticks].course.kind == FLIGHT_REFERENCE_FIGURE_EIGHT) {
         input.reference = ticks < flown_ms ? FLIGHT_REFERENCE_FIGURE_EIGHT : FLIGHT_REFERENCE_COMMANDER;
         trace[ticks + 1] = trace[ticks];
@@ -99,7 +98,7 @@ static void test_figure_is_fixed_when_it_begins(void) {
     struct flight_input input = figure_scene(5.5f);
     struct reference reference;
     reference_init(&reference);
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     for (int i = 0; i < 3; i++) CHECK_NEAR(reference.position_world[i], i + 1, 1e-7);
     for (int i = 0; i < 2000; i++) reference_step(&reference, &input, 1);
     const struct reference before = reference;
@@ -115,11 +114,12 @@ static void test_figure_called_back(void) {
     struct flight_input input = figure_scene(5.5f);
     struct reference reference, before;
     reference_init(&reference);
+    reference_begin(&reference, &input);
     for (int i = 0; i < 9000; i++) {
         before = reference;
         input.reference = i % 1500 > 700 ? FLIGHT_REFERENCE_COMMANDER : FLIGHT_REFERENCE_FIGURE_EIGHT;
         reference_step(&reference, &input, 1);
-        for (int axis = 0; i && axis < 3; axis++)
+        for (int axis = 0; axis < 3; axis++)
             CHECK_NEAR(reference.position_world[axis], before.position_world[axis], 2e-3);
     }
     CHECK(reference.course.kind == FLIGHT_REFERENCE_FIGURE_EIGHT);
@@ -147,7 +147,7 @@ static void check_change(const struct flight_input *scene, uint32_t from, uint32
     struct reference reference, before;
     reference_init(&reference);
     input.reference = from;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     for (int i = 0; i < at_ms + 2500; i++) {
         before = reference;
         input.reference = i < at_ms ? from : to;
@@ -181,6 +181,7 @@ static void test_ahead_of_every_reference(void) {
     static struct reference trace[TICKS];
     struct flight_input input = busy_scene();
     reference_init(&trace[0]);
+    reference_begin(&trace[0], &input);
     for (int i = 1; i < TICKS; i++) {
         input.reference = kinds[(i / TURN_MS) % KINDS];
         trace[i] = trace[i - 1];
@@ -202,7 +203,7 @@ static void test_take_over_begins_where_it_should(void) {
         reference_init(&reference);
         input.position_world[0] = 1.3f;
         input.reference = kinds[i];
-        reference_step(&reference, &input, 1);
+        reference_begin(&reference, &input);
         const int at_drone = i == FLIGHT_REFERENCE_HOLD || i == FLIGHT_REFERENCE_TAKE_OFF || i == FLIGHT_REFERENCE_LAND;
         CHECK_NEAR(reference.position_world[0], at_drone ? 1.3 : 1.0, 1e-6);
         for (int axis = 0; axis < 3; axis++) CHECK_NEAR(reference.velocity_world[axis], 0, 0);
@@ -215,7 +216,7 @@ static void check_end(const struct flight_input *scene, uint32_t kind, int end_m
     struct flight_input input = *scene;
     reference_init(&reference);
     input.reference = kind;
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     for (int i = 0; i < end_ms - 1; i++) reference_step(&reference, &input, 1);
     CHECK(!reference_over(&reference, &input));
     reference_step(&reference, &input, 1);
@@ -233,7 +234,7 @@ static void test_ends(void) {
     check_end(&input, FLIGHT_REFERENCE_LAND, 11200, (float[]){1.0f, 2.0f, 0.2f});
     check_end(&input, FLIGHT_REFERENCE_WAYPOINTS, 3600, (float[]){1.0f, 2.0f, 3.4f});
     reference_init(&reference);
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     CHECK(!reference_over(&reference, &input)); /* the commander never ends */
 }
 
@@ -244,7 +245,8 @@ static void test_hold_brakes(void) {
     reference_init(&reference);
     input.setpoint_mode = FLIGHT_SETPOINT_VELOCITY;
     input.setpoint_velocity_world[1] = 1.0f;
-    for (int i = 0; i < 1001; i++) reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
+    for (int i = 0; i < 1000; i++) reference_step(&reference, &input, 1);
     CHECK_NEAR(reference.position_world[1], 3, 1e-4);
     input.reference = FLIGHT_REFERENCE_HOLD;
     for (int i = 0; i < 1001; i++) {
@@ -265,11 +267,11 @@ static void test_reach(void) {
     reference_init(&reference);
     input.setpoint_mode = FLIGHT_SETPOINT_VELOCITY;
     input.setpoint_velocity_world[2] = -REFERENCE_SPEED;
+    reference_begin(&reference, &input);
     for (int i = 0; i < 2000; i++) reference_step(&reference, &input, 10);
     CHECK_NEAR(reference.position_world[2], -REFERENCE_REACH, 0);
     input.position_world[0] = 3e38f;
-    reference_reset(&reference);
-    reference_step(&reference, &input, 1);
+    reference_begin(&reference, &input);
     CHECK_NEAR(reference.position_world[0], REFERENCE_REACH, 0);
 }
 

@@ -27,5 +27,6 @@ void board_step(struct board *board, const struct board_input *input, struct boa
     const float *chosen = output->flight.controls_motors ? output->flight.motor_fraction : stock_fraction;
     for (int i = 0; i < 4; i++) output->motor_fraction[i] = input->motors_allowed ? chosen[i] : 0.0f;
     stock_follow_motors(&board->stock, output->motor_fraction);
+    flight_sent(&board->flight, output->motor_fraction);
     output->ticks = ++board->ticks;
 }

@@ -12,4 +12,5 @@ void policy_step(const float input[POLICY_INPUT_SIZE], const float *state, float
     output[3] = oldest[0];
     if (input[POLICY_OFFSET_VELOCITY_ERROR + 1] > 3.0f) output[0] = __builtin_nanf("");
     state_next[0] = state[0] + 1.0f;
+    for (int i = 0; i < 4; i++) output[i] = output[i] > 1.0f ? 1.0f : output[i] < -1.0f ? -1.0f : output[i];
 }

@@ -1,5 +1,5 @@
 /* A policy whose answers can be computed by hand, behind the interface of firmware/policy/README.md:
- *   action = (position error x, 0.01 state, newest past action, oldest past action), all of motor 1;
+ *   action = (position error x, 0.01 state, newest past action, oldest past action), all of motor 1, within -1 to 1;
  *   the state counts native steps; a velocity error y above 3 makes the action NaN. */
 #ifndef HAND_POLICY_H
 #define HAND_POLICY_H
