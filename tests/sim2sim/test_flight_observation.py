@@ -13,7 +13,7 @@ import pytest
 from fledge_hil.board import BoardInput, HostBoard, Reference, SetpointMode, build_board
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
-from fledge_sim import tasks
+from fledge_sim import tasks, trajectories
 from fledge_sim.contract import Contract, TrainingRecord
 from fledge_sim.policy import Policy
 from fledge_train.config import ActorConfig, SensorConfig
@@ -263,3 +263,23 @@ def test_on_the_figure_eight_it_sees_what_the_reference_will_do(with_look_ahead:
         future = [(written[tick + step, 0], written[tick + step, 1]) for step in steps]
         expected = reference.infer(state, tick % 10 == 0, future)
         np.testing.assert_allclose(action, expected, atol=20 * TOLERANCE, err_msg=f"tick {tick}")
+
+
+def test_the_walk_of_the_board_is_that_of_the_simulator(cache: Path) -> None:
+    """Same way points, same position and velocity, from the start to the rest at the last one."""
+    points = np.array([[0.0, 0, 0], [0.5, 0, 0.1], [0.5, 0.4, 0], [-0.3, 0.4, 0.2]])
+    walk = trajectories.Waypoints(points[:, :, None], np.array([1.2]), np.array([0.3]))
+    board = HostBoard(build_board(make_policy(ACTORS["gru"]), cache).library)
+    message = BoardInput(motors_allowed=1)
+    flight = message.flight
+    flight.enable, flight.setpoint_mode, flight.quaternion_xyzw[3] = 1, SetpointMode.POSITION, 1
+    flight.reference, flight.waypoint_count = Reference.WAYPOINTS, len(points) - 1
+    flight.waypoint_move, flight.waypoint_hold = 1.2, 0.3
+    flight.waypoints[: points[1:].size] = points[1:].ravel().tolist()
+    for tick in range(5500):
+        flight.time_ms = tick + 1
+        output = board.tick(message).flight
+        assert output.controls_motors == 1
+        np.testing.assert_allclose(output.reference_position_world[:], walk.position(tick / 1000)[:, 0], atol=2e-6)
+        np.testing.assert_allclose(output.reference_velocity_world[:], walk.velocity(tick / 1000)[:, 0], atol=2e-5)
+    assert output.reference_over
