@@ -162,6 +162,7 @@ uint32_t injection_tick(struct injection *injection, uint32_t now_us, struct fli
     input->time_us = injection->schedule.schedule == HIL_FREE_RUN ? now_us : 1000u * injection->time_ms;
     injection->ticks++;
     if (injection->starting) input->enable = 0;
+    input->rotors_idle = 0; /* those of the platform are, but they are not what flies */
     if (injection->mode == HIL_INJECTED) fill_state(injection, input);
     fill_setpoint(injection, input);
     if (injection->mode == HIL_INJECTED && injection->has_state) injection->held_ms++;
