@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_the_curve_is_drawn_from_real_runs(tmp_path: Path, monkeypatch: pytest.M
     table = train_curve.draw(tmp_path / "curve.svg", seeds=1, first=0)
     assert [row[0] for row in table.rows] == ["shac gru", "shac mlp"]
     assert (tmp_path / "curve.svg").read_text().count("<path") > 10
+
+
+def test_bounds_are_those_of_the_preset() -> None:
+    good = train.Measured(1, 1, 1, 0.995, 0.005, 0.98, 0.01, 0.98, 0.95, (0.01, 0.02, 0.04), (0.0, 0.0, 0.0))
+    for label in ("gru fast", "gru robust", "gru robust, look-ahead"):
+        assert train.in_bounds(label, good)
+    slow = replace(good, eights=(0.01, 0.03, 0.08))
+    assert train.in_bounds("gru robust", slow)
+    assert not train.in_bounds("gru robust, look-ahead", slow)
+    assert not train.in_bounds("gru robust", replace(good, lost=(0.0, 0.0, 0.01)))
+    for change in ({"survival": 0.985}, {"error": 0.021}, {"survival_20_ms": 0.89}, {"error_20": 0.026}):
+        assert not train.in_bounds("gru robust", replace(good, **change))
+        assert train.in_bounds("gru fast", replace(good, **change))
 
 
 def test_nonsense_is_refused() -> None:

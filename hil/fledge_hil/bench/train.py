@@ -52,6 +52,8 @@ class Options:
     """Of each preset, actor and robot."""
     first: int = 1000
     """The first seed."""
+    robots: tuple[str, ...] = ROBOTS
+    """Which robots."""
     episodes: int = 1000
     """Of hover; a tenth as many figure-eights."""
     curve: Path | None = None
@@ -94,9 +96,9 @@ def measure(options: Options) -> Report:
         raise FledgeError("give at least one seed and one episode")
     seeds, episodes = (1, min(100, options.episodes)) if options.quick else (options.seeds, options.episodes)
     measured: dict[str, list[Measured]] = {}
-    total, done = len(VARIANTS) * len(ROBOTS) * seeds, 0
+    total, done = len(VARIANTS) * len(options.robots) * seeds, 0
     with screen.bar("training") as bar:
-        for robot in ROBOTS:
+        for robot in options.robots:
             for label, flags in VARIANTS:
                 for run in _runs(robot, flags, range(options.first, options.first + seeds), episodes):
                     measured.setdefault(f"{robot} {label}", []).append(run)
@@ -159,6 +161,16 @@ def _fly(policy: Policy, name: str, episodes: int, seconds: tuple[float, float, 
     )
 
 
+def in_bounds(label: str, run: Measured) -> bool:
+    """Whether a run reaches what its preset promises for a robot with enough thrust."""
+    if "fast" in label:
+        return run.survival >= 0.97 and run.error <= 0.03
+    steady = run.survival >= 0.99 and run.error <= 0.02 and run.survival_20 >= 0.96 and run.error_20 <= 0.025
+    tracking = (0.015, 0.025, 0.05) if "look-ahead" in label else (0.02, 0.04, 0.10)
+    follows = all(rmse <= bound for rmse, bound in zip(run.eights, tracking, strict=True)) and not any(run.lost)
+    return steady and run.survival_10_ms >= 0.97 and run.survival_20_ms >= 0.90 and follows
+
+
 def _metres(value: float | None) -> float:
     return float("inf") if value is None else value
 
@@ -172,7 +184,8 @@ def _tables(measured: Mapping[str, Sequence[Measured]], seeds: int, episodes: in
     """Seconds; hover; figure-eights."""
     times, hovers, eights = [], [], []
     for label, runs in measured.items():
-        times.append((label, *(_cell([getattr(run, name) for run in runs], 2) for name in ("loop", "cpu", "wall"))))
+        seconds = (_cell([getattr(run, name) for run in runs], 2) for name in ("loop", "cpu", "wall"))
+        times.append((label, *seconds, f"{sum(in_bounds(label, run) for run in runs)}/{len(runs)}"))
         survivals = ("survival", "survival_20", "survival_10_ms", "survival_20_ms")
         hovers.append(
             (
