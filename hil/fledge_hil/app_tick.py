@@ -36,14 +36,15 @@ NOTES: Notes = {
 }
 """Lines of the public firmware of August 2026 and of newlib 3.3."""
 _FAR = {"__kernel_rem_pio2f": "only for angles beyond 200 rad; a heading stays within one turn"}
+_CLOCK = {"usecTimestamp": "the firmware's clock, some twenty instructions"}
 EXCLUDED: Mapping[str, Mapping[str, str]] = {
     FLIGHT_TICK: {},
-    NORMAL: {**_FAR, IN_THE_LOOP: "a root of its own: not in normal flight"},
+    NORMAL: {**_FAR, **_CLOCK, IN_THE_LOOP: "a root of its own: not in normal flight"},
     IN_THE_LOOP: {
         **_FAR,
+        **_CLOCK,
         "appchannelSendDataPacket": "the firmware's queue, one packet",
         "supervisorRequestArming": "the firmware's, a handful of instructions",
-        "usecTimestamp": "the firmware's clock",
     },
     ESTIMATOR: {**_FAR, "estimatorKalman": "the firmware's own estimator, which runs without the app too"},
 }
