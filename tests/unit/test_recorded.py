@@ -24,14 +24,11 @@ def tiny(base: TrainConfig) -> TrainConfig:
     return dataclasses.replace(base, iterations=60, pool=64, age_limit=200)
 
 
-def with_critic() -> TrainConfig:
-    return dataclasses.replace(tiny(config.with_critic(config.robust())), iterations=23)  # torch: 10 ms each
-
-
 RUNS: dict[str, Callable[[], TrainConfig]] = {
     "gru": lambda: tiny(config.robust()),
     "mlp": lambda: tiny(config.robust(actor="mlp")),
-    "critic": with_critic,
+    "quadratic critic": lambda: config.with_critic(tiny(config.robust())),
+    "mlp critic": lambda: config.with_critic(tiny(config.robust()), "mlp"),
 }
 
 

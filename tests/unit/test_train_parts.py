@@ -18,7 +18,7 @@ from fledge_sim.contract import TrainingRecord
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import forward
 from fledge_sim.rows import State
-from fledge_train import config, critic, curriculum, learner, networks, runs, shac, trainer
+from fledge_train import config, curriculum, learner, networks, runs, shac, trainer
 from fledge_train.config import ActorConfig, TrainConfig
 
 
@@ -156,59 +156,3 @@ def test_training_does_not_import_torch() -> None:
     code += "shac.train(dataclasses.replace(config.fast(), iterations=2)); sys.exit('torch' in sys.modules)"
     environment_path = ":".join(path for path in sys.path if path)
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": environment_path}, timeout=60)
-
-
-def test_lambda_targets_by_hand() -> None:
-    cost, alive = torch.tensor([[1.0], [2.0]]), torch.ones(2, 1)
-    value = torch.tensor([[0.0], [10.0], [20.0]])
-    # G_1 = 2 + 0.5 (0.5 * 20 + 0.5 * 20) = 12;  G_0 = 1 + 0.5 (0.5 * 10 + 0.5 * 12) = 6.5
-    assert critic.lambda_targets(cost, alive, value, 0.5, 0.5)[:, 0].tolist() == [6.5, 12.0]
-    # A lost episode owes nothing more: G_0 = 1 when it ends with the first step.
-    assert critic.lambda_targets(cost, torch.tensor([[0.0], [1.0]]), value, 0.5, 0.5)[0].item() == 1.0
-
-
-def test_the_critics_terminal_gradient_is_the_slope_of_its_value() -> None:
-    cfg = short(critic="privileged")
-    _, native = shac.begin(cfg)
-    step = critic.CriticStep(cfg, native)
-    truth = step.truth()
-    native.forward()
-    gradient = step.terminal_gradient(truth)
-    t = native.problem.horizon
-    state = torch.tensor(native.traces["state"][t].T.copy(), dtype=torch.float64)
-    error = torch.tensor(native.traces["error"][t].T.copy(), dtype=torch.float64)
-    step.network.double()
-    truth = dataclasses.replace(truth, constants=truth.constants.double(), time_to_go=truth.time_to_go.double())
-    for row in (State.POSITION, State.VELOCITY + 1, State.ANGULAR_VELOCITY + 2, State.ROTOR_SPEED):
-        shift, shift_error = torch.zeros_like(state), torch.zeros_like(error)
-        shift[:, row] = 1e-4
-        if row < State.QUATERNION:
-            shift_error[:, row] = 1e-4  # the reference stays where it is
-        elif State.VELOCITY <= row < State.ANGULAR_VELOCITY:
-            shift_error[:, 3 + row - State.VELOCITY] = 1e-4
-        up = step.value(state + shift, error + shift_error, truth, t)
-        down = step.value(state - shift, error - shift_error, truth, t)
-        slope = ((up - down) / 2e-4).detach().numpy()
-        assert np.allclose(gradient[row], slope, rtol=2e-3, atol=1e-5)
-
-
-def test_the_critic_learns_the_cost_to_go() -> None:
-    """After some fits on one horizon its values lie closer to the targets than the best constant does."""
-    cfg = short(critic="privileged", critic_config=config.CriticConfig(fits=150, decay=1.0))
-    _, native = shac.begin(cfg)
-    step = critic.CriticStep(cfg, native)
-    truth = step.truth()
-    native.forward()
-    step.fit(truth)
-    t = native.problem.horizon
-    traces = {name: torch.tensor(trace) for name, trace in native.traces.items()}
-    value = torch.stack([step.value(traces["state"][k].T, traces["error"][k].T, truth, k) for k in range(t + 1)])
-    target = critic.lambda_targets(traces["cost"][:t], traces["alive"][:t], value, cfg.discount, 1.0)
-    missed = ((value[:-1] - target) ** 2).mean()
-    assert missed < 0.2 * target.var()
-
-
-def test_training_with_the_critic_runs_and_is_reproducible() -> None:
-    one, two = (shac.train(short(critic="privileged")) for _ in range(2))
-    assert one.policy.contract.weights_sha256 == two.policy.contract.weights_sha256
-    assert one.policy.contract.weights_sha256 != shac.train(short()).policy.contract.weights_sha256

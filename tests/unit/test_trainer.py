@@ -28,7 +28,8 @@ RUNS: dict[str, Callable[[], TrainConfig]] = {
     "shac gru": lambda: tiny(config.robust()),
     "shac mlp": lambda: tiny(config.robust(actor="mlp")),
     "shac staged": lambda: dataclasses.replace(tiny(config.robust()), curriculum=GROWING),
-    "shac critic": lambda: dataclasses.replace(tiny(config.with_critic(config.robust())), iterations=23),
+    "shac quadratic critic": lambda: config.with_critic(tiny(config.robust())),
+    "shac mlp critic": lambda: config.with_critic(tiny(config.robust()), "mlp"),
 }
 
 

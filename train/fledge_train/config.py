@@ -11,7 +11,7 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
 from fledge_sim.tasks import InitialState, ReferenceDistribution
 
-from fledge_train.curriculum import Cosine, Line, Ramp, constant
+from fledge_train.curriculum import Cosine, Line, Ramp
 
 DELAYS = 4
 """How many actions a command mixes: delays of 0 to 3 steps."""
@@ -114,18 +114,34 @@ class CurriculumConfig:
 class CriticConfig:
     """A privileged critic that closes the horizon; it sees the truth, not the sensors."""
 
-    hidden: tuple[int, ...] = (64, 64)
-    """Hidden sizes."""
-    learning_rate: float = 3e-3
-    """Of its Adam."""
-    fits: int = 4
-    """Gradient steps per iteration."""
-    decay: float = 0.95
-    """lambda of the TD(lambda) targets."""
-    scale: float = 100.0
-    """Factor on its output: the order of the cost-to-go."""
+    begin: float = 0.0
+    """Share of the run without it."""
     ramp: float = 0.2
-    """Share of the run over which its weight grows from 0 to 1."""
+    """Share of the run over which its weight then grows from 0 to 1."""
+    every: int = 4
+    """Iterations between two lessons; its gradient is used in each."""
+    moments: int = 4
+    """Moments of each horizon from which it learns the cost-to-go."""
+    decay: float = 0.95
+    """lambda of its TD(lambda) targets, from moment to moment."""
+    floor: float = 0.1
+    """Quantile of the targets below which an error is no longer judged relative to its target."""
+    trust: float = 10.0
+    """Multiple of that floor above which its gradient fades: far from hover it is only roughly right; 0: never."""
+    hidden: tuple[int, ...] = (64, 64)
+    """mlp: hidden sizes."""
+    squares: int = 8
+    """mlp: the value is the sum of so many squared outputs; 0: one output as it is."""
+    learning_rate: float = 3e-3
+    """mlp: of its Adam."""
+    fits: int = 8
+    """mlp: gradient steps per lesson."""
+    forget: float = 0.95
+    """quadratic: weight of what was seen a lesson ago, relative to now's."""
+    ridge: float = 1e-4
+    """quadratic: added to the diagonal of the normal equations, relative to it."""
+    solve_every: int = 16
+    """quadratic: lessons between two solutions of the normal equations."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +198,10 @@ class TrainConfig:
     """What episodes follow."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """How hard the episodes are as the run goes on."""
-    critic: Literal["none", "privileged"] = "none"
-    """none: pure analytic gradient over the horizon. privileged: add the gradient of a learned value at its end."""
+    critic: Literal["none", "mlp", "quadratic"] = "none"
+    """none: pure analytic gradient over the horizon. Others: add the gradient of a learned value at its end."""
     critic_config: CriticConfig = CriticConfig()
-    """Used with critic = privileged; needs torch."""
+    """How that value is learned."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -215,6 +231,13 @@ def check(config: TrainConfig) -> None:
     require(1 <= config.curriculum.stages <= config.iterations, "curriculum stages must lie in 1..iterations")
     easing = (config.curriculum.randomization, config.curriculum.disturbance, config.curriculum.initial_state)
     require(all(0 <= end <= 1 for line in easing for end in (line.start, line.end)), "curriculum factors lie in 0..1")
+    critic = config.critic_config
+    require(min(critic.every, critic.moments, critic.fits, critic.solve_every) >= 1, "critic counts must be at least 1")
+    require(1 <= len(critic.hidden) <= 3 and min(critic.hidden) >= 1, "a critic has one to three hidden sizes")
+    require(0 < critic.forget <= 1 and 0 <= critic.decay <= 1, "forget and decay of the critic must lie in 0..1")
+    require(0 <= critic.floor <= 1, "floor of the critic is a quantile, in 0..1")
+    require(0 <= critic.begin < 1, "begin of the critic must lie in 0..1")
+    require(min(critic.ridge, critic.ramp, critic.trust, critic.squares) >= 0, "numbers of the critic: none below 0")
     require(config.seed >= 0, "seed must not be negative")
     require(config.position_limit > 0 and config.age_limit > 0, "position and age limits must be positive")
 
@@ -234,11 +257,9 @@ def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: i
     )
 
 
-def with_critic(config: TrainConfig) -> TrainConfig:
-    """The same run closed by a privileged critic: shorter horizon and sight, and far fewer iterations."""
-    return dataclasses.replace(
-        config, critic="privileged", horizon=constant(48.0), discount=0.98, iterations=600, age_limit=400
-    )
+def with_critic(config: TrainConfig, critic: Literal["mlp", "quadratic"] = "quadratic") -> TrainConfig:
+    """The same run closed by a privileged critic, with as many iterations as take about the same time."""
+    return dataclasses.replace(config, critic=critic, iterations=round(0.6 * config.iterations))
 
 
 def _with_mlp(config: TrainConfig) -> TrainConfig:

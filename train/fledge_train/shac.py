@@ -50,8 +50,8 @@ class Shac:
         self._steps = np.zeros((), np.int64)
         self._stage = 0
         self._critic: CriticStep | None = None
-        if config.critic == "privileged":
-            from fledge_train.critic import CriticStep  # torch is imported only for a critic
+        if config.critic != "none":
+            from fledge_train.critic import CriticStep
 
             self._critic = CriticStep(config, self._learner)
 
