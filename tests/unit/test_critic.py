@@ -76,7 +76,8 @@ def test_the_terminal_adjoint_is_the_slope_of_what_closes_the_horizon(kind: Kind
         size = 2.0 if row == State.ROTOR_SPEED else 1e-2
         up, down = (_shifted(closing, state, error, row, shift) for shift in (size, -size))
         slope = (up - down) / (2 * size)
-        assert np.allclose(adjoint[row, inside], slope[inside], rtol=0.02, atol=2e-3 * np.abs(slope).max()), row
+        smooth = inside & ((up > 0) == (down > 0))  # no value of 0, where the form would be negative, on one side only
+        assert np.allclose(adjoint[row, smooth], slope[smooth], rtol=0.02, atol=2e-3 * np.abs(slope).max()), row
 
 
 def _shifted(closing: Callable[[], Float64], state: Float32, error: Float32, row: int, shift: float) -> Float64:
@@ -149,12 +150,13 @@ def test_training_is_reproducible(kind: Kind) -> None:
 
 def test_a_horizon_of_160_ms_flies_with_a_critic_only() -> None:
     """The motors alone lag by 150 ms: without a critic hardly any effect of an action is within the horizon."""
-    base = dataclasses.replace(config.robust("crazyflie_paper"), horizon=constant(16.0), discount=0.98, iterations=1500)
-    closed = dataclasses.replace(base, critic="quadratic", critic_config=CriticConfig(trust=0.0))
+    base = dataclasses.replace(config.robust("crazyflie_paper", seed=1), horizon=constant(16.0), discount=0.98)
+    base = dataclasses.replace(base, iterations=1500, critic_config=CriticConfig(trust=0.0, every=2))
     body, conditions = robot.load("crazyflie_paper"), Conditions(seed=1)
-    alone, helped = (hover(shac.train(cfg).policy, body, conditions, 50).survival for cfg in (base, closed))
-    assert alone < 0.1
-    assert helped > 0.5
+    runs = (base, dataclasses.replace(base, critic="mlp"))
+    alone, helped = (hover(shac.train(run).policy, body, conditions, 50).survival for run in runs)
+    assert alone < 0.1  # 0.02 on AVX-512
+    assert helped > 0.3  # 0.68
 
 
 @pytest.mark.parametrize("numbers", [{"every": 0}, {"hidden": ()}, {"forget": 0.0}, {"begin": 1.0}, {"trust": -1.0}])

@@ -28,8 +28,8 @@ RUNS: dict[str, Callable[[], TrainConfig]] = {
     "shac gru": lambda: tiny(config.robust()),
     "shac mlp": lambda: tiny(config.robust(actor="mlp")),
     "shac staged": lambda: dataclasses.replace(tiny(config.robust()), curriculum=GROWING),
-    "shac quadratic critic": lambda: config.with_critic(tiny(config.robust())),
-    "shac mlp critic": lambda: config.with_critic(tiny(config.robust()), "mlp"),
+    "shac quadratic critic": lambda: tiny(config.with_critic(config.robust())),
+    "shac mlp critic": lambda: tiny(config.with_critic(config.robust(), "mlp")),
 }
 
 
