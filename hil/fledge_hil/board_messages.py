@@ -170,6 +170,8 @@ class BoardInput(ctypes.Structure):
     """[1], share of the largest total thrust, in attitude and rate mode; 0: motors off."""
     motors_allowed: int
     """0: nothing reaches the motors."""
+    setpoint_acceleration_world: FloatArray
+    """[m/s^2], in position mode: of the moving target, fed forward by the stock controller."""
     _fields_ = (
         ("flight", FlightInput),
         ("setpoint_attitude_deg", _f32 * 2),
@@ -177,6 +179,7 @@ class BoardInput(ctypes.Structure):
         ("setpoint_yaw_deg", _f32),
         ("setpoint_thrust_fraction", _f32),
         ("motors_allowed", _u32),
+        ("setpoint_acceleration_world", _f32 * 3),
     )
 
 

@@ -124,6 +124,7 @@ class Commander:
                 SetpointMode.POSITION,
                 (x, y, z),
                 sample.velocity[:3],
+                sample.acceleration[:3],
                 yaw_deg=math.degrees(yaw),
                 yaw_rate_deg_s=math.degrees(sample.velocity[3]),
             )

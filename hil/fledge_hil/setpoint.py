@@ -28,6 +28,8 @@ class Setpoint:
     mode: SetpointMode = SetpointMode.NONE
     position_world: Vector = ZERO
     velocity_world: Vector = ZERO
+    acceleration_world: Vector = ZERO
+    """Position mode: of the moving target [m/s^2]."""
     roll_deg: float = 0.0
     pitch_deg: float = 0.0
     """In rate mode both are turn rates [deg/s]."""
@@ -160,10 +162,12 @@ def _full_state(rest: bytes) -> Setpoint | None:
     if len(rest) < _FULL_STATE.size:
         return None
     fields = _FULL_STATE.unpack_from(rest)
-    position, velocity = ((fields[k] / 1000, fields[k + 1] / 1000, fields[k + 2] / 1000) for k in (0, 3))
+    position, velocity, acceleration = (
+        (fields[k] / 1000, fields[k + 1] / 1000, fields[k + 2] / 1000) for k in (0, 3, 6)
+    )
     x, y, z, w = decompress_quaternion(fields[9])
     yaw = math.degrees(math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
-    return Setpoint(SetpointMode.POSITION, position, velocity, yaw_deg=yaw)
+    return Setpoint(SetpointMode.POSITION, position, velocity, acceleration, yaw_deg=yaw)
 
 
 _PARSERS = {6: _full_state, 7: _position, 8: _velocity, 9: _height, 10: _hover, 11: _manual}

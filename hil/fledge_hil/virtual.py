@@ -217,6 +217,7 @@ class VirtualCrazyflie:
         flight.setpoint_mode = setpoint.mode
         _put(flight.setpoint_position_world, setpoint.position_world)
         _put(flight.setpoint_velocity_world, setpoint.velocity_world)
+        _put(message.setpoint_acceleration_world, setpoint.acceleration_world)
         _put(message.setpoint_attitude_deg, (setpoint.roll_deg, setpoint.pitch_deg))
         message.setpoint_yaw_deg = setpoint.yaw_deg or 0.0
         message.setpoint_yaw_rate_deg_s = setpoint.yaw_rate_deg_s

@@ -244,7 +244,7 @@ def test_stock_takes_over_at_the_thrust_that_the_policy_needed(cache: Path) -> N
 
 
 def test_python_mirrors_have_the_layout_of_the_structs() -> None:
-    assert ctypes.sizeof(BoardInput) == 4 * 73
+    assert ctypes.sizeof(BoardInput) == 4 * 76
     assert ctypes.sizeof(BoardOutput) == 4 * 33
     check_layout(layout())
     moved = layout()

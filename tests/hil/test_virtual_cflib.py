@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from cflib.crazyflie import Crazyflie
 from cflib.crazyflie.syncCrazyflie import SyncCrazyflie
 from cflib.positioning.position_hl_commander import PositionHlCommander
+from fledge_hil.crtp import Port, packet
 from fledge_hil.server import BackgroundServer, Server, ServerSettings
 from fledge_hil.supervisor import State
 from fledge_hil.virtual import VirtualCrazyflie
@@ -112,3 +114,24 @@ def test_a_closed_server_gives_its_port_back(drone: VirtualCrazyflie) -> None:
     with BackgroundServer(drone) as uri:
         port = int(uri.rsplit(":", 1)[1])
     Server(drone, ServerSettings(port=port)).close()
+
+
+def test_a_client_that_loses_its_link_to_another_is_told_and_so_is_the_watcher(drone: VirtualCrazyflie) -> None:
+    server = Server(drone, ServerSettings(port=0))
+    notices: list[str] = []
+    server.notice = notices.append
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second,
+    ):
+        for client in (first, second):
+            client.connect(("127.0.0.1", int(server.uri.rsplit(":", 1)[1])))
+            client.settimeout(WAIT)
+            client.send(packet(Port.LINK, 1, b"\0"))
+            server.turn()
+        told = b""
+        while b"SYS: another client has taken the link\n" not in told:
+            told += first.recv(64)[1:]
+        place = "127.0.0.1:{}".format
+        assert notices == [f"{place(second.getsockname()[1])} takes the link from {place(first.getsockname()[1])}"]
+    server.close()

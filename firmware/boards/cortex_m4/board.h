@@ -23,7 +23,7 @@ struct board {
     uint32_t ticks;
 };
 
-_Static_assert(sizeof(struct board_input) == 4 * 73, "board_input layout is shared with Python");
+_Static_assert(sizeof(struct board_input) == 4 * 76, "board_input layout is shared with Python");
 _Static_assert(sizeof(struct board_output) == 4 * 33, "board_output layout is shared with Python");
 
 /* Power-on: runs the self-test. */

@@ -21,7 +21,8 @@ const uint32_t board_layout[BOARD_LAYOUT_SIZE] = {
     INPUT(flight.waypoint_count), INPUT(flight.waypoint_move), INPUT(flight.waypoint_hold), INPUT(flight.waypoints),
     INPUT(flight.fence_low_world), INPUT(flight.fence_high_world), INPUT(flight.tilt_versine_max),
     INPUT(setpoint_attitude_deg), INPUT(setpoint_yaw_rate_deg_s), INPUT(setpoint_yaw_deg),
-    INPUT(setpoint_thrust_fraction), INPUT(motors_allowed), (uint32_t)sizeof(struct board_input),
+    INPUT(setpoint_thrust_fraction), INPUT(motors_allowed), INPUT(setpoint_acceleration_world),
+    (uint32_t)sizeof(struct board_input),
     /* board_output */
     OUTPUT(flight.controls_motors), OUTPUT(flight.mode), OUTPUT(flight.guard), OUTPUT(flight.guard_latched),
     OUTPUT(flight.failsafe), OUTPUT(flight.contract_hash), OUTPUT(flight.self_test_passed), OUTPUT(flight.inferences),

@@ -62,17 +62,17 @@ struct demand {
     uint32_t by_rate;                /* 1: the turn rates count, the direction does not */
 };
 
-/* A place to go to (or none: zero) and a velocity -> acceleration beyond gravity, integrals held where the demand
- * saturates. */
+/* A place to go to (or none: zero), a velocity and an acceleration of the target -> acceleration beyond gravity,
+ * integrals held where the demand saturates. */
 static void accelerate(struct stock *stock, const float velocity_world[3], const float away_world[3],
-                       const float wanted_velocity_world[3], float acceleration_world[3]) {
+                       const float wanted_velocity_world[3], const float ahead_world[3], float acceleration_world[3]) {
     const float low[3] = {-ACCELERATION_HORIZONTAL, -ACCELERATION_HORIZONTAL, -ACCELERATION_DOWN};
     const float high[3] = {ACCELERATION_HORIZONTAL, ACCELERATION_HORIZONTAL, ACCELERATION_UP};
     for (int i = 0; i < 3; i++) {
         const float approach = clip(stock->gains.position[i] * away_world[i], -SPEED_MAX, SPEED_MAX);
         const float error = approach + wanted_velocity_world[i] - velocity_world[i];
         float *trim = &stock->acceleration_trim_world[i];
-        const float wanted = VELOCITY_BANDWIDTH * error + *trim;
+        const float wanted = VELOCITY_BANDWIDTH * error + *trim + ahead_world[i];
         acceleration_world[i] = clip(wanted, low[i], high[i]);
         if (wanted >= low[i] && wanted <= high[i])
             *trim = clip(*trim + VELOCITY_INTEGRAL * TICK * error, -TRIM_MAX, TRIM_MAX);
@@ -80,13 +80,17 @@ static void accelerate(struct stock *stock, const float velocity_world[3], const
 }
 
 /* Set-point -> acceleration; to land, brake and go down. */
-static void follow(struct stock *stock, const struct flight_input *input, uint32_t land, float acceleration_world[3]) {
+static void follow(struct stock *stock, const struct board_input *board_input, uint32_t land,
+                   float acceleration_world[3]) {
     static const float descend_world[3] = {0.0f, 0.0f, -DESCENT_SPEED};
+    static const float steady_world[3] = {0.0f, 0.0f, 0.0f};
+    const struct flight_input *input = &board_input->flight;
+    const uint32_t to_place = !land && input->setpoint_mode == FLIGHT_SETPOINT_POSITION;
     float away_world[3] = {0.0f, 0.0f, 0.0f};
-    if (!land && input->setpoint_mode == FLIGHT_SETPOINT_POSITION)
+    if (to_place)
         for (int i = 0; i < 3; i++) away_world[i] = input->setpoint_position_world[i] - input->position_world[i];
     accelerate(stock, input->velocity_world, away_world, land ? descend_world : input->setpoint_velocity_world,
-               acceleration_world);
+               to_place ? board_input->setpoint_acceleration_world : steady_world, acceleration_world);
 }
 
 /* f = m (a + g); only its part along the body's z axis can be had now. */
@@ -132,7 +136,7 @@ static void choose_demand(struct stock *stock, const struct board_input *input, 
         demand->collective = 4.0f * ROBOT_THRUST_MAX * clip(input->setpoint_thrust_fraction, 0.0f, 1.0f);
     } else if (failsafe != FLIGHT_FAILSAFE_LEVEL) {
         float acceleration_world[3];
-        follow(stock, &input->flight, failsafe == FLIGHT_FAILSAFE_LAND, acceleration_world);
+        follow(stock, input, failsafe == FLIGHT_FAILSAFE_LAND, acceleration_world);
         demand_from_acceleration(acceleration_world, rotation, demand);
     } else {
         demand_from_attitude(level_deg, heading, demand);

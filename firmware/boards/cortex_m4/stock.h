@@ -17,6 +17,7 @@ struct board_input {
     float
         setpoint_thrust_fraction; /* [1], share of the largest total thrust, in attitude and rate mode; 0: motors off */
     uint32_t motors_allowed;      /* 0: nothing reaches the motors */
+    float setpoint_acceleration_world[3]; /* [m/s^2], in position mode: of the moving target, fed forward */
 };
 
 /* What a client may tune; roll, pitch, yaw or x, y, z. */
