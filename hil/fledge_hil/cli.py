@@ -24,6 +24,8 @@ VERBS: Mapping[str, str] = {
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
     "replay": "put a logged flight through the policy again: did the drone do what the C says?",
+    "report": "compare two flights",
+    "view": "look at a flight in the browser, in three dimensions",
     "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",
 }
 

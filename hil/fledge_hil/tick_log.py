@@ -123,3 +123,13 @@ def field_name(word: int) -> str:
 def is_float(word: int) -> bool:
     """Whether a word of BoardOutput is one."""
     return _OUTPUT[word][1]
+
+
+def input_word(name: str) -> int:
+    """Index of a field of BoardInput."""
+    return [field for field, _ in _INPUT].index(f"in_{name}")
+
+
+def output_word(name: str) -> int:
+    """Index of a field of BoardOutput."""
+    return [field for field, _ in _OUTPUT].index(f"out_{name}")

@@ -63,6 +63,8 @@ class Options:
     """Of --uri virtual:// and of --faults."""
     out: Path | None = None
     """Directory of report.html, report.json and flight.csv.gz; default: `flight` beside the policy."""
+    view: bool = False
+    """Show the flight in the browser while it is flown, on port 8080."""
     dry_run: bool = False
     """Say what would be flown, and stop."""
 
@@ -77,9 +79,11 @@ def run(options: Options) -> int:
         check_uri(options.uri)
     if options.dry_run:
         return _explain(options, policy)
-    log, recording = (
-        _fly_here(options, policy) if in_process else (fly_with_bar(options.uri, policy, options.flight), None)
-    )
+    recording = None
+    if in_process:
+        log, recording = _fly_here(options, policy)
+    else:
+        log = fly_with_bar(options.uri, policy, options.flight, lambda progress: watched(options, progress))
     return _finish(options, Report(options.policy.parent.name, policy, log, recording, planned=options.flight.judged))
 
 
@@ -109,7 +113,7 @@ def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording | 
 
     drone, logged = options.drone.build(policy, record=options.flight.kind != "soak")
     with screen.bar("flying") as bar:
-        log = pilot.fly_over(Wire(drone), policy, options.flight, progress_on(bar, options.flight))
+        log = pilot.fly_over(Wire(drone), policy, options.flight, watched(options, progress_on(bar, options.flight)))
     directory = options.out or options.policy.parent / "flight"
     if drone.settings.record:
         drone.recorder.save(directory / TRUTH)
@@ -118,12 +122,17 @@ def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording | 
     return log, drone.recorder.recording if drone.settings.record else None
 
 
-def fly_with_bar(uri: str, policy: Policy, plan: Plan) -> FlightLog:
+Watch = Callable[[Progress], None]
+
+
+def fly_with_bar(
+    uri: str, policy: Policy, plan: Plan, watch: Callable[[Watch], Watch] = lambda progress: progress
+) -> FlightLog:
     """pilot.fly with a progress bar."""
     from fledge_hil import pilot
 
     with screen.bar("flying") as bar:
-        return pilot.fly(uri, policy, plan, progress_on(bar, plan))
+        return pilot.fly(uri, policy, plan, watch(progress_on(bar, plan)))
 
 
 def progress_on(bar: screen.Bar, plan: Plan) -> Callable[[Progress], None]:
@@ -134,6 +143,22 @@ def progress_on(bar: screen.Bar, plan: Plan) -> Callable[[Progress], None]:
         bar.show(now.time / plan.seconds, f"{now.phase}, {error}, {now.speed:.1f}x real time")
 
     return progress
+
+
+def watched(options: Options, progress: Watch) -> Watch:
+    """The same, and the drone in the browser if that was asked for."""
+    if not options.view:
+        return progress
+    from fledge_hil.view import Scene
+
+    scene = Scene(8080)
+    screen.say(f"look at {scene.url}")
+
+    def both(now: Progress) -> None:
+        progress(now)
+        scene.show(now.position, now.quaternion, now.reference, f"**{now.time:.1f} s** · {now.phase}")
+
+    return both
 
 
 def _break(options: Options, policy: Policy) -> int:

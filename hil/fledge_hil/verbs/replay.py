@@ -15,7 +15,7 @@ import tyro
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 
-from fledge_hil import flight_log, formats, replay, screen, tick_log
+from fledge_hil import flight_log, formats, replay, screen, tick_log, tick_timing
 from fledge_hil.board import build_board
 from fledge_hil.formats import Quantisation
 from fledge_hil.rig import Processor, board_of
@@ -33,6 +33,8 @@ class Options:
     """Format that the drone ran; default: the file's own."""
     processor: Processor = "host"
     """host: the C on this machine. emulated: the Cortex-M4F image."""
+    timing: int = 0
+    """Trace so many ticks of a log of ticks in the emulator and price them by the cycle model."""
     cache: Path = Path("build/boards")
     """Where compiled boards are kept."""
 
@@ -41,7 +43,10 @@ def run(options: Options) -> int:
     """Replay; 1 when it differs."""
     policy = formats.load(options.policy, options.format)
     path = _find(options.flight)
-    board = board_of(build_board(policy, options.cache, robots.load(policy.contract.robot)), options.processor)
+    files = build_board(policy, options.cache, robots.load(policy.contract.robot))
+    board = board_of(files, options.processor)
+    if options.timing and path.name.startswith("ticks"):
+        _tell_timing(tick_log.load(path), files.elf, options.timing)
     with screen.bar("replaying") as bar:
         if path.name.startswith("ticks"):
             return _tell_exact(replay.exact(tick_log.load(path), board, policy, lambda share: bar.show(share, "")))
@@ -58,6 +63,15 @@ def _find(path: Path) -> Path:
         if (path / name).exists():
             return path / name
     raise FledgeError(f"{path} holds neither {tick_log.FILE} nor {flight_log.FILE}; give the directory of a flight")
+
+
+def _tell_timing(log: tick_log.TickLog, elf: Path, wanted: int) -> None:
+    with screen.bar("timing") as bar:
+        found = tick_timing.measure(log, elf, wanted, lambda share: bar.show(share, ""))
+    title = f"{len(found.microseconds)} ticks, modelled at 168 MHz, not measured on silicon [us]"
+    screen.table(title, ("", "p50", "p99", "p99.99", "max"), tick_timing.lines(found))
+    p50, *_, most = tick_timing.cycles(found)
+    screen.say(f"cycles of a tick with inference, upper: p50 {p50:.0f}, max {most:.0f}; {found.misses} above 1 ms")
 
 
 def _tell_exact(found: replay.ExactReplay) -> int:
