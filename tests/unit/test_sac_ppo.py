@@ -113,4 +113,4 @@ def test_sac_learns_to_hover() -> None:
     hover = hovers(sac_config.hover())
     assert hover.survival > 0.5
     assert hover.error is not None
-    assert hover.error < 0.3
+    assert hover.error < 0.4
