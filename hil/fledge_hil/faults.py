@@ -144,7 +144,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("small jump", "the estimate jumps by 0.3 m", "flies on", _jump(0.3),
           rmse={"hover": 0.4, "figure-eight": 0.5}),
     Fault("large jump", "the estimate jumps by 2.5 m", "lands", _jump(2.5), guards=(Guard.POSITION_ERROR,),
-          said="position_error", drift=2.5),
+          said="position_error", drift=4.0),
     *(
         Fault(f"delay {ms} ms", f"the estimate is {ms} ms old", outcome, _impair(delay_ms=ms), rmse=_WIDE)
         for ms, outcome in _DELAYS

@@ -35,7 +35,11 @@ def phase_table(scores: Scores) -> Markup:
         "flown by policy",
         "log received",
     )
-    without = ", ".join(f"{name} without its first {seconds:g} s" for name, seconds in SETTLING.items())
+    without = ", ".join(
+        f"{name} without its first {seconds:g} s"
+        for name, seconds in SETTLING.items()
+        if seconds and name in scores.phases
+    )
     errors = table(head, rows, numbers=range(2, 8)) if rows else note("No phase was long enough to be measured.")
     caption = note(f"Distance to the reference, 3-D; horizontal is the RMSE without height; {without}.")
     return join([errors, caption, facts(_rest(scores))])
