@@ -112,7 +112,12 @@ def _crazyflie(policy: Policy | None, robot: str, directory: Path) -> Built | Sk
     command = ["make", f"CRAZYFLIE_BASE={Path(base).resolve()}", f"POLICY={source.resolve()}"]
     command.append(f"BUILD={directory.resolve()}")
     app = firmware_directory() / "boards" / "crazyflie"
-    done = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False, timeout=CRAZYFLIE_TIMEOUT)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    }
+    done = subprocess.run(
+        command, cwd=app, env=environment, capture_output=True, text=True, check=False, timeout=CRAZYFLIE_TIMEOUT
+    )
     warnings = [line for line in (done.stdout + done.stderr).splitlines() if "warning:" in line or "error:" in line]
     if done.returncode or warnings:
         raise BuildError(f"{name} does not build cleanly: {(warnings or [done.stderr[-200:]])[0]}")
