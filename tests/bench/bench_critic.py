@@ -33,7 +33,7 @@ def variant(
     """What differs from the preset; `numbers` are those of CriticConfig."""
 
     def change(base: TrainConfig) -> TrainConfig:
-        own = dataclasses.replace(CriticConfig(), **numbers)
+        own = dataclasses.replace(CriticConfig(begin=0.0), **numbers)
         return dataclasses.replace(
             base, critic=critic, horizon=horizon, environments=environments, discount=discount, critic_config=own
         )

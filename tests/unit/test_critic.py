@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = ("quadratic", "mlp")
 
 def short(kind: Kind, **numbers: Any) -> TrainConfig:
     """A run of a few milliseconds."""
-    own = dataclasses.replace(CriticConfig(solve_every=4), **numbers)
+    own = dataclasses.replace(CriticConfig(begin=0.0, solve_every=4), **numbers)
     return dataclasses.replace(config.robust(), critic=kind, critic_config=own, iterations=40, pool=64)
 
 
@@ -151,7 +151,7 @@ def test_training_is_reproducible(kind: Kind) -> None:
 def test_a_horizon_of_160_ms_flies_with_a_critic_only() -> None:
     """The motors alone lag by 150 ms: without a critic hardly any effect of an action is within the horizon."""
     base = dataclasses.replace(config.robust("crazyflie_paper", seed=1), horizon=constant(16.0), discount=0.98)
-    base = dataclasses.replace(base, iterations=1500, critic_config=CriticConfig(trust=0.0, every=2))
+    base = dataclasses.replace(base, iterations=1500, critic_config=CriticConfig(begin=0.0, trust=0.0, every=2))
     body, conditions = robot.load("crazyflie_paper"), Conditions(seed=1)
     runs = (base, dataclasses.replace(base, critic="mlp"))
     alone, helped = (hover(shac.train(run).policy, body, conditions, 50).survival for run in runs)

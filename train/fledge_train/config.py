@@ -114,7 +114,7 @@ class CurriculumConfig:
 class CriticConfig:
     """A privileged critic that closes the horizon; it sees the truth, not the sensors."""
 
-    begin: float = 0.0
+    begin: float = 0.5
     """Share of the run without it."""
     ramp: float = 0.2
     """Share of the run over which its weight then grows from 0 to 1."""
