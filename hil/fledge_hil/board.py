@@ -7,7 +7,7 @@ Cortex-M4F, HostBoard the same C sources in this process, several times as fast.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -93,6 +93,7 @@ class HostBoard:
         self._start = self._prototype("board_start", 1)
         self._simulate = self._prototype("board_simulate", 4, ctypes.c_uint32)
         self._tune = self._prototype("board_tune", 2)
+        self._sent = self._prototype("flight_sent", 2)
         self._set_mode = self._prototype("in_loop_set_mode", 4, ctypes.c_uint32)
         self._receive = self._prototype("in_loop_receive", 2)
         self._step_in_loop = self._prototype("in_loop_step", 6)
@@ -126,6 +127,10 @@ class HostBoard:
     def tune(self, gains: StockGains) -> None:
         """See Board."""
         self._tune(ctypes.byref(self._state), ctypes.byref(gains))
+
+    def sent(self, motor_fraction: Sequence[float]) -> None:
+        """Another controller than the board's had the motors in the last tick: what it sent, M1..M4 [1]."""
+        self._sent(ctypes.byref(self._state), (ctypes.c_float * 4)(*motor_fraction))
 
     def simulate(self, board_input: BoardInput, ticks: int) -> list[float]:
         """See Board."""

@@ -124,7 +124,20 @@ class Firmware:
 
     def stock_thrust(self) -> float:
         """control_t.thrust of the PID, in the firmware's raw unit."""
-        return float(struct.unpack("<f", self.uc.mem_read(self.symbols["fledge_stock"] + 8, 4))[0])
+        return float(self._stock()[3])
+
+    def _stock(self) -> tuple[Any, ...]:
+        """control_t of the PID: roll, pitch, yaw, thrust."""
+        return struct.unpack("<3h2xf", self.uc.mem_read(self.symbols["fledge_stock"], 12))
+
+    def stock_fractions(self) -> list[float]:
+        """What the PID's last answer gives each motor, mixed as the firmware mixes in its legacy mode."""
+        roll, pitch, yaw, thrust = self._stock()
+        roll, pitch = int(roll / 2), int(pitch / 2)
+        terms = ((-roll, pitch, yaw), (-roll, -pitch, -yaw), (roll, -pitch, yaw), (roll, pitch, -yaw))
+        wanted = [int(sum(map(np.float32, each), np.float32(thrust))) for each in terms]
+        excess = max(0, max(wanted) - 0xFFFF)
+        return [float(np.float32(max(0, each - excess)) / np.float32(0xFFFF)) for each in wanted]
 
     def enable(self, value: int) -> None:
         self.uc.mem_write(self.symbols["fledge_parameters"], bytes([value]))

@@ -61,6 +61,28 @@ def test_a_trip_gives_the_motors_to_the_firmware_in_the_same_tick(firmware: Firm
     assert firmware.output().guard_latched == Guard.NOT_FINITE
 
 
+def test_a_take_over_in_the_air_begins_with_what_the_pid_sent(firmware: Firmware, crazyflie_app: Built) -> None:
+    """While the drone turns, so that the PID gives every motor something else; the host fades with the same bits."""
+    board, asked = HostBoard(crazyflie_app[1]), []
+    firmware.answer("supervisorIsFlying", TRUE)
+    stock: list[float] = []
+    for time_ms in range(1, 121):
+        firmware.enable(int(time_ms > 40))
+        state = state_of((0, 1e-6 * time_ms, 1), (0, 0, 0), UPRIGHT)
+        forces, mode = firmware.tick(time_ms, state, sensors_of((60, -35, 20)), setpoint_of(time_ms, (0, 0, 1)))
+        assert mode == (CONTROL_MODE_FORCE if time_ms > 40 else CONTROL_MODE_LEGACY)
+        expected = board.tick(BoardInput(flight=firmware.input(), motors_allowed=1)).flight
+        if mode == CONTROL_MODE_LEGACY:
+            stock = firmware.stock_fractions()
+            board.sent(stock)
+        else:
+            asked.append(forces.copy())
+            assert bytes(firmware.output()) == bytes(expected)
+    assert min(abs(a - b) for i, a in enumerate(stock) for b in stock[:i]) > 0.002  # a swapped motor would show
+    assert np.allclose(asked[0], stock, atol=1e-6)
+    assert np.abs(asked[-1] - stock).max() > 0.02  # the policy's own answer is another
+
+
 def test_a_lost_position_in_flight_makes_the_pid_go_down(firmware: Firmware) -> None:
     """Without the failsafe it would hold the height: the set-point is where the drone is."""
     firmware.answer("supervisorIsFlying", TRUE)
@@ -112,6 +134,9 @@ def test_a_hover_setpoint_moves_the_target_along_the_heading(firmware: Firmware)
 def test_every_tick_fits_time_and_stack_over_all_paths(crazyflie_app: Built) -> None:
     """Flight code within 500 us of the millisecond, its stack within what the stabilizer's task has."""
     bounds = app_tick(crazyflie_app[0])
+    for root, bound in bounds.items():
+        times = [f"{each:.0f}" for each in bound.microseconds]
+        print(f"\n{root}: {' / '.join(times)} us, stack {bound.worst.stack}", end="")
     assert bounds[FLIGHT_TICK].microseconds[2] < 500
     assert bounds[NORMAL].microseconds[2] < 1000
     assert sum(bounds[root].microseconds[2] for root in (IN_THE_LOOP, ESTIMATOR)) < 1000

@@ -53,6 +53,7 @@ def test_injected_states_give_the_bits_of_the_host(firmware: Firmware, crazyflie
     board = HostBoard(crazyflie_app[1])
     begin(firmware)
     board.tick(BoardInput(flight=firmware.input(), motors_allowed=1))
+    board.sent(firmware.stock_fractions())
     generator, flown = np.random.default_rng(1), 0
     for sequence in range(200):
         for half in injection.encode_exact_state(sequence, random_state(generator)):

@@ -15,6 +15,7 @@
 #include "in_the_loop.h"
 #include "pm.h"
 #include "position_controller.h"
+#include "power_distribution.h"
 #include "sense.h"
 #include "stm32fxxx.h"
 #include "supervisor.h"
@@ -44,6 +45,7 @@ struct fledge_parameters fledge_parameters = {.figure_eight_period = 5.5f,
                                               .waypoint_move = 2.0f,
                                               .waypoint_hold = 0.5f};
 struct fledge_logs fledge_logs;
+float fledge_sent[4];
 volatile float fledge_position_variance;
 volatile float fledge_tilt_versine;
 
@@ -101,6 +103,16 @@ static const setpoint_t *stock_setpoint(const setpoint_t *commanded, bool airbor
     return &failsafe_setpoint;
 }
 
+/* What the PID sends, by the firmware's own mixer and limits. */
+static void note_stock(void) {
+    motors_thrust_uncapped_t wanted;
+    motors_thrust_pwm_t capped;
+    powerDistribution(&fledge_stock, &wanted);
+    powerDistributionCap(&wanted, &capped);
+    for (int i = 0; i < 4; i++) fledge_sent[i] = (float)capped.list[i] / (float)UINT16_MAX;
+    flight_sent(&fledge_flight, fledge_sent);
+}
+
 static void keep_stock_warm(const state_t *state) {
     attitudeControllerResetAllPID(state->attitude.roll, state->attitude.pitch, state->attitude.yaw);
     positionControllerResetAllPID(state->position.x, state->position.y, state->position.z);
@@ -129,10 +141,13 @@ void app_control(control_t *control, const setpoint_t *commanded, const sensorDa
     fly_policy();
     controllerPid(&fledge_stock, stock_setpoint(commanded, airborne), sensors, state, step);
     *control = fledge_stock;
-    if (!fledge_output.controls_motors) return;
+    if (!fledge_output.controls_motors) {
+        note_stock(); /* the policy takes over only from the PID, so what it sends itself need not be told */
+        return;
+    }
     keep_stock_warm(state);
     control->controlMode = controlModeForce;
-    for (int i = 0; i < 4; i++) control->normalizedForces[i] = fledge_output.motor_fraction[i];
+    for (int i = 0; i < 4; i++) control->normalizedForces[i] = fledge_sent[i] = fledge_output.motor_fraction[i];
 }
 
 void controllerOutOfTree(control_t *control, const setpoint_t *setpoint, const sensorData_t *sensors,

@@ -33,6 +33,10 @@ extern struct flight_output fledge_output;
 extern struct fledge_parameters fledge_parameters;
 extern struct fledge_logs fledge_logs;
 
+/* [1], M1..M4, the measure of motor_fraction: what the last tick of app_control asks of the motors, whoever has them,
+ * before the firmware compensates for the battery. */
+extern float fledge_sent[4];
+
 /* [m^2], largest of three axes, by the Kalman filter's own account; written by the app's task. */
 extern volatile float fledge_position_variance;
 

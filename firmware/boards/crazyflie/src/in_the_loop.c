@@ -10,7 +10,6 @@
 #include "fledge_app.h"
 #include "param.h"
 #include "plant.h"
-#include "power_distribution.h"
 #include "supervisor.h"
 #include "task.h"
 #include "usec_time.h"
@@ -22,7 +21,6 @@
 
 static struct injection fledge_injection;
 static struct plant fledge_plant;
-static float fraction[4]; /* what the motors would have got in the last tick, M1..M4 */
 static state_t felt_state;
 static sensorData_t felt_sensors;
 static volatile uint8_t took_arming_back;
@@ -105,7 +103,7 @@ void estimatorOutOfTree(state_t *state, const stabilizerStep_t step) {
         if (fledge_injection.starting)
             plant_init(&fledge_plant);
         else
-            plant_step(&fledge_plant, fraction);
+            plant_step(&fledge_plant, fledge_sent);
         plant_sense(&fledge_plant, &fledge_input);
         fledge_input.rotors_idle = plant_rotors_idle(&fledge_plant);
     }
@@ -126,17 +124,6 @@ static void fill_setpoint(const struct flight_input *input, setpoint_t *setpoint
     setpoint->velocity.x = v[0], setpoint->velocity.y = v[1], setpoint->velocity.z = v[2];
 }
 
-/* What the firmware would send to the motors before it compensates for the battery, which the plant does itself. */
-static void fill_fractions(const control_t *control) {
-    motors_thrust_uncapped_t wanted;
-    motors_thrust_pwm_t capped;
-    powerDistribution(control, &wanted);
-    powerDistributionCap(&wanted, &capped);
-    for (int i = 0; i < 4; i++)
-        fraction[i] =
-            fledge_output.controls_motors ? fledge_output.motor_fraction[i] : (float)capped.list[i] / (float)UINT16_MAX;
-}
-
 static void tick(const sensorData_t *sensors) {
     control_t wanted;
     setpoint_t setpoint;
@@ -149,10 +136,9 @@ static void tick(const sensorData_t *sensors) {
     felt_sensors.gyro.y = fledge_input.gyro_deg_s[1];
     felt_sensors.gyro.z = fledge_input.gyro_deg_s[2];
     app_control(&wanted, &setpoint, &felt_sensors, &felt_state, fledge_input.time_ms, true);
-    fill_fractions(&wanted);
     const struct injection_report report = {
         .flight = &fledge_output,
-        .motor_fraction = fraction,
+        .motor_fraction = fledge_sent,
         .inference_us = fledge_flight.inferences != inferences ? (uint32_t)fledge_logs.inference_us : 0u,
         .tick_us = (uint32_t)fledge_logs.tick_us};
     const uint32_t size = injection_settle(&fledge_injection, &report, reply);
