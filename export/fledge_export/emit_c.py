@@ -15,7 +15,7 @@ from fledge_sim.contract import TERM_SIZES, Contract, NetworkShape
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_export import emit_integer, golden
+from fledge_export import emit_integer, exact, golden
 from fledge_export.c_text import fill, float_literal, rows
 from fledge_export.emit_integer import golden_arrays
 from fledge_export.layout import Layout, first_layer_ranges, layers, normaliser, pack, padded
@@ -129,7 +129,12 @@ def _mlp_step(policy: Policy, layout: Layout) -> str:
         return text
     start, size = ranges[0]
     newest = [(start + size - 4, 4), *ranges[1:]]
-    return text + fill("reuse.c", normalise_rest=_normalise(newest), offset_dense0=offsets["dense0"])
+    return text + fill(
+        "reuse.c",
+        normalise_rest=_normalise(newest),
+        offset_dense0=offsets["dense0"],
+        hover_sums=rows([f"0x{bits:08x}u" for bits in exact.hover_sums(policy).view(np.uint32)]),
+    )
 
 
 def _later_layers(policy: Policy, layout: Layout) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from fledge_sim.contract import NetworkShape
 from fledge_sim.policy import Float32, Policy
 
-from fledge_export.layout import first_layer_order, layers, normaliser
+from fledge_export.layout import first_layer_order, layers, normaliser, padded
 
 TANH_LIMIT = np.float32(7.6)
 _NUMERATOR = [
@@ -42,6 +42,19 @@ def step(policy: Policy, observation: Float32, state: Float32) -> tuple[Float32,
             x = activate(policy.contract.network, _dense(weight[:, order] if index == 0 else weight, bias, x))
     total = _dense(*maps["output"], x)
     return tanh(total) if policy.contract.network.squash == "tanh" else _clamp(total, np.float32(1)), state
+
+
+def hover_sums(policy: Policy) -> Float32:
+    """Of the first layer of an mlp over all past actions but the newest two, every one hover: (O padded,).
+
+    These are the inputs that it sums first, on top of the biases.
+    """
+    contract = policy.contract
+    weight, bias = layers(policy)["dense0"]
+    clip, scale = normaliser(policy)
+    order = first_layer_order(contract)[: 4 * (contract.history_length - 2)]
+    x = _clamp(np.full((1, len(order)), contract.action.hover, np.float32), clip[order]) * scale[order]
+    return np.pad(_dense(weight[:, order], bias, x)[0], (0, padded(len(bias)) - len(bias)))
 
 
 def activate(network: NetworkShape, x: Float32) -> Float32:

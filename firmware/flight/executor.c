@@ -34,7 +34,7 @@ static void reset_actions(struct executor *executor) {
         executor->observation[POLICY_OFFSET_ACTION_HISTORY + i] = POLICY_ACTION_HOVER;
 #endif
 #if POLICY_HISTORY_REUSE
-    policy_reuse_reset(&executor->reuse);
+    policy_reuse_hover(&executor->reuse);
 #endif
 }
 
@@ -116,6 +116,17 @@ static void infer(struct executor *executor, uint32_t is_native, uint32_t since_
     if (executor->start != EXECUTOR_FREE) begin(executor, since_takeover_ms);
 }
 
+/* Whether a native step may be the next: where sums of past actions are built up ahead it waits for them, or it would
+ * have to make up for inferences that were lost. */
+static uint32_t is_prepared(const struct executor *executor) {
+#if POLICY_HISTORY_REUSE
+    return policy_reuse_is_ahead(&executor->reuse);
+#else
+    (void)executor;
+    return 1u;
+#endif
+}
+
 static void run_native(struct executor *executor, uint32_t since_takeover_ms) {
     infer(executor, 1u, since_takeover_ms);
     shift(executor);
@@ -136,11 +147,11 @@ void executor_run(struct executor *executor, const struct executor_call *call) {
     const uint32_t native_index = call->since_takeover_ms / EXECUTOR_NATIVE_PERIOD_MS;
     measure_period(executor, call->time_us);
     executor->inference_index = call->since_takeover_ms / EXECUTOR_INFERENCE_PERIOD_MS;
-    if (native_index != executor->native_index) {
+    if (native_index != executor->native_index && is_prepared(executor)) {
         if (executor->native_steps) executor->native_lost += native_index - executor->native_index - 1u;
         run_native(executor, call->since_takeover_ms);
+        executor->native_index = native_index;
     } else {
         run_intermediate(executor, call->since_takeover_ms);
     }
-    executor->native_index = native_index;
 }

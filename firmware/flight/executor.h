@@ -2,7 +2,9 @@
  *
  * Recurrent state and action history advance on native steps only. Calls in between see a temporary copy of the state,
  * and the newest slot of the history is the mean of the actions given since the last native step: what was really
- * commanded over that step. The times of the calls are passed in, and how regular they are is kept count of.
+ * commanded over that step. Where the policy sums past actions ahead, a native step after lost inferences waits until
+ * these sums are complete: no call has to make up for others. The times of the calls are passed in, and how regular
+ * they are is kept count of.
  */
 #ifndef FLEDGE_EXECUTOR_H
 #define FLEDGE_EXECUTOR_H

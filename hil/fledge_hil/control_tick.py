@@ -29,6 +29,7 @@ from fledge_hil.mcu import Mcu
 BOARD_TICK, FLIGHT_TICK, PLANT_STEP = "board_tick", "flight_tick", "plant_step"
 """Roots: the emulated platform's whole tick, the flight code's part of it, a millisecond of simulated flight."""
 STEP, REUSE = "policy_step", "policy_step_reuse"
+HOVER, IS_AHEAD = "policy_reuse_hover", "policy_reuse_is_ahead"
 INPUT, STATE = CCM, CCM + 0x4000
 POINTERS: Arguments = ("memory",) * 3
 """All that the roots are given."""
@@ -106,13 +107,18 @@ def _whole(mcu: Mcu, code: Code, memory: PolicyMemory) -> Iterator[Timing]:
 
 
 def _reusing(mcu: Mcu, code: Code, memory: PolicyMemory) -> Iterator[Timing]:
-    """Of an inference in each state of the counters that calls in any order, from take-over on, can lead to."""
+    """Of an inference in each state of the counters that can be, from take-over on.
+
+    A native step may come at any time at which the policy says that it is prepared, as the executor asks it to.
+    """
     kept, output = mcu.address(memory.kept), mcu.address(memory.output)
-    waiting = [(0, 0, 0)]
+    mcu.call(HOVER, kept)
+    waiting = [COUNTERS.unpack(bytes(mcu.read_at(kept, COUNTERS.size)))]
     seen = set(waiting)
     while waiting:
         before = waiting.pop()
-        for is_native in (0, 1):
+        mcu.write_at(kept, COUNTERS.pack(*before))
+        for is_native in range(1 + mcu.call(IS_AHEAD, kept)):
             arguments = (INPUT, kept, is_native, output)
             mcu.write_at(kept, COUNTERS.pack(*before))
             _prove(mcu, REUSE, arguments, memory, ((memory.kept, COUNTERS.size),))

@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fledge_export import wcet
+from fledge_export.package import export
 from fledge_export.timing import Code, Cycles, model
 from fledge_hil.board import BoardInput, Reference, SetpointMode, build_board
-from fledge_hil.control_tick import BOARD_TICK, FLIGHT_TICK, PLANT_STEP, POINTERS, ControlTick, control_tick
+from fledge_hil.control_tick import (
+    BOARD_TICK,
+    FLIGHT_TICK,
+    PLANT_STEP,
+    POINTERS,
+    ControlTick,
+    control_tick,
+    flight_tick,
+)
 from fledge_hil.mcu import Mcu
 from fledge_sim import policy as policies
 from fledge_sim import robot as robots
@@ -136,3 +145,13 @@ def test_flight_code_is_part_of_the_tick(elf: Path, bounded: ControlTick) -> Non
         )
     )
     assert flight.worst.stack < bounded.worst.stack
+
+
+def test_the_papers_actor_is_in_time_whichever_inferences_are_lost(tmp_path: Path) -> None:
+    """No state of its kept sums needs a whole evaluation of 453 us."""
+    actor = ActorConfig(kind="mlp", hidden=(64, 64), history=32)
+    contract = contract_of(robots.load("crazyflie"), actor, SensorConfig(), TrainingRecord("none", 0, "test"))
+    export(policies.assemble(contract, initial_weights(contract, 1.0, 0)), tmp_path)
+    bound = flight_tick(tmp_path)
+    assert bound.policy_us < 0.65 * 453
+    assert bound.microseconds[2] < 0.75 * 500

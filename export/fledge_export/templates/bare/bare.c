@@ -28,7 +28,7 @@ __attribute__((noinline, used)) void mailbox_reuse(void) {
     policy_step_reuse(policy_in, &policy_reuse, policy_is_native, policy_out);
 }
 
-__attribute__((noinline, used)) void mailbox_reset(void) { policy_reuse_reset(&policy_reuse); }
+__attribute__((noinline, used)) void mailbox_reset(void) { policy_reuse_hover(&policy_reuse); }
 #endif
 
 /* What a call costs by itself. */
