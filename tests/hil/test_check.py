@@ -184,7 +184,8 @@ def test_emulated_policy_takes_rows_like_the_host(tmp_path: Path) -> None:
     check(policy, tmp_path)
     target = EmulatedPolicy(tmp_path / "bare.elf", policy)
     generator = np.random.default_rng(0)
-    x, h = generator.normal(size=(5, 18)).astype(np.float32), generator.uniform(-1, 1, (5, 16)).astype(np.float32)
+    x = generator.normal(size=(5, policy.contract.observation_size)).astype(np.float32)
+    h = generator.uniform(-1, 1, (5, policy.contract.recurrent_size)).astype(np.float32)
     actions, states = target.step(x, h)
     single = [target.step(x[i : i + 1], h[i : i + 1]) for i in range(5)]
     np.testing.assert_array_equal(actions, np.vstack([action for action, _ in single]))
