@@ -226,7 +226,9 @@ class _Flight:
     def _gentle(self) -> float:
         """Duration of a landing from where it is [s]."""
         height = self.cockpit.now["stateEstimate.z"] - self.cockpit.home[2]
-        return max(self.plan.climb_seconds, height / EMERGENCY_SPEED if math.isfinite(height) else 0.0)
+        if not math.isfinite(height):  # nobody knows: not faster than from where the plan is
+            height = self.plan.height
+        return max(self.plan.climb_seconds, height / EMERGENCY_SPEED)
 
     def _knock(self) -> None:
         """The link is dead, or the drone refuses to plan without a position: say `land` again and again; watch."""

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ FORMAT = 1
 """Version of the file's own layout."""
 DAMAGE = (
     *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError),
-    *(NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """What reading a file that is not what it should be may raise."""
 
