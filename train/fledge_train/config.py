@@ -156,7 +156,7 @@ class TrainConfig:
     """Of everything random; the same seed gives the same weights on the same machine."""
     actor: ActorConfig = ActorConfig()
     """Policy network."""
-    iterations: int = 7500
+    iterations: int = 5800
     """Gradient steps."""
     environments: int = 16
     """Simulated at once; a multiple of 16."""
@@ -243,7 +243,7 @@ def check(config: TrainConfig) -> None:
 
 
 def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
-    """The default: randomized robot, delay and noise, hover and moving references; about two seconds on one core."""
+    """The default: randomized robot, delay and noise, hover and moving references; under three seconds on one core."""
     config = TrainConfig(robot=robot, seed=seed)
     return config if actor == "gru" else _with_mlp(config)
 
@@ -251,7 +251,7 @@ def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed:
 def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Same task in a fraction of the iterations: flies, less precisely; episodes are shorter, to see more starts."""
     config = robust(robot, actor, seed)
-    iterations = 700 if actor == "gru" else 800
+    iterations = 550 if actor == "gru" else 700
     return dataclasses.replace(
         config, iterations=iterations, pool=2048, age_limit=400, learning_rate=Cosine(2e-2, 1e-4)
     )
@@ -265,7 +265,7 @@ def with_critic(config: TrainConfig, critic: Literal["mlp", "quadratic"] = "quad
 def _with_mlp(config: TrainConfig) -> TrainConfig:
     """Remembers only its past actions, so it cannot learn to cancel a slow drift: shorter episodes serve it better."""
     actor = ActorConfig(kind="mlp", hidden=(32, 32), history=16)
-    return dataclasses.replace(config, actor=actor, iterations=8000, age_limit=600)
+    return dataclasses.replace(config, actor=actor, iterations=7000, age_limit=600)
 
 
 PRESETS: Mapping[str, Callable[..., TrainConfig]] = {"robust": robust, "fast": fast}

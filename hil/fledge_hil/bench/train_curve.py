@@ -25,7 +25,7 @@ from fledge_hil.bench.report import Cell, Table
 
 ROBOT = "crazyflie_paper"
 EPISODES = 300
-BUDGETS = (30, 60, 120, 250, 500, 1000, 2000, 4000, 7500)
+BUDGETS = (30, 60, 120, 250, 500, 1000, 2000, 4000, 5800)
 """Iterations of a first-order run."""
 LOOKS = 12
 """Along a run of another algorithm, evenly in its iterations."""
