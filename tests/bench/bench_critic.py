@@ -1,6 +1,6 @@
 """Does a critic help? `python tests/bench/bench_critic.py --seconds 2.5 10`: every variant for the same CPU time.
 
-Seconds are those of the pure gradient as in the preset: 7500 iterations are 2.5 s. A variant gets as many iterations as
+Seconds are those of the pure gradient: 7500 iterations of it are 2.5 s. A variant gets as many iterations as
 take the same CPU time on this machine, found by short runs of both in turn. Prints a Markdown table; asserts nothing.
 """
 
