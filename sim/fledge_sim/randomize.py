@@ -251,9 +251,8 @@ def _respan(robot: Robot, spread: Randomization, rows: Float64, seed: int) -> No
 
     centre = _span_centres(robot)
     drawn = {name: ratio(name, getattr(spread, name), value) for name, value in centre.items()}
-    roll, pitch, _ = robot.inertia
-    inertia = np.stack([ratio("inertia_span", spread.inertia_span, axis) for axis in (roll, pitch, roll)])
-    inertia[2] *= drawn["yaw_ratio_span"]
+    about_roll, about_pitch = drawn["inertia_span"], ratio("inertia_span", spread.inertia_span, robot.inertia[1])
+    inertia = np.stack([about_roll, about_pitch, about_roll * drawn["yaw_ratio_span"]])
     rows[Parameter.MASS_INVERSE] /= drawn["mass_span"]
     rows[Parameter.INERTIA : Parameter.INERTIA + 3] *= inertia
     rows[Parameter.INERTIA_INVERSE : Parameter.INERTIA_INVERSE + 3] /= inertia

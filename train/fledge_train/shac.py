@@ -88,7 +88,6 @@ class Shac:
         put({"iteration": self._iteration, "steps": self._steps}, state)
         put(self._learner.state(), state, "learner.")
         self._learner.problem.adam.step = int(self._iteration)
-        self._draw_episodes(int(self._iteration) / self.config.iterations)
         self._good = self._learner.parameter.copy()
         if self._critic is not None:
             self._critic.restore(state)

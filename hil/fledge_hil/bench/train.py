@@ -120,7 +120,7 @@ def _runs(robot: str, flags: Sequence[str], seeds: range, episodes: int) -> Iter
 
 def train_and_fly(robot: str, flags: Sequence[str], seed: int, episodes: int, folder: Path) -> Measured:
     """One run of `fledge train` in a process of its own, and its figures."""
-    name = f"{robot}-{seed}-{abs(hash(tuple(flags)))}"
+    name = f"{robot}-{seed}"
     command = [sys.executable, "-m", "fledge_hil.cli", "train", "--robot", robot, "--seed", str(seed), "--name", name]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
