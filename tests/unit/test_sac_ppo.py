@@ -12,6 +12,7 @@ from fledge_sim import policy as policies
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_train import algorithms, evaluate, ppo_config, sac_config, trainer
+from fledge_train.td3_config import Td3Config
 from fledge_train.trainer import Config
 
 NUMBERS = ppo_config.PpoNumbers(environments=16, horizon=8, epochs=2, minibatches=2)
@@ -25,9 +26,14 @@ RUNS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+RESUMED: dict[str, Callable[[], Any]] = RUNS | {
+    "td3": lambda: Td3Config(steps=3000, history=4, hidden=(16, 16), batch=32, critic_warm_up=500, actor_warm_up=800),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
 def test_a_run_continues_from_its_state_to_the_same_bytes(name: str) -> None:
-    config: Config = RUNS[name]()
+    config: Config = RESUMED[name]()
     through = trainer.start(config)
     through.advance()
     kept = {key: array.copy() for key, array in through.state().items()}

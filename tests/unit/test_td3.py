@@ -20,24 +20,6 @@ from fledge_train.worlds import Worlds
 TINY = Td3Config(steps=3000, history=4, hidden=(16, 16), batch=32, critic_warm_up=500, actor_warm_up=800)
 
 
-def test_a_run_continues_from_its_state_to_the_same_bytes() -> None:
-    through = trainer.start(TINY)
-    through.advance()
-    kept = {name: array.copy() for name, array in through.state().items()}
-    rest = [through.advance() for _ in range(2)]
-    assert through.done
-    resumed = trainer.start(TINY)
-    resumed.restore(kept)
-    assert [resumed.advance() for _ in range(2)] == rest
-    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(through.policy())
-    left, right = through.state(), resumed.state()
-    assert set(left) == set(right)
-    assert all(np.array_equal(left[key], right[key]) for key in left)
-    for part in ("actor", "replay.record", "worlds.memory", "critic1.moment"):
-        with pytest.raises(FledgeError, match=part):
-            trainer.start(TINY).restore({key: value for key, value in kept.items() if key != part})
-
-
 @pytest.mark.parametrize("name", ablation.VARIANTS)
 def test_every_variant_trains_and_is_measured_in_the_full_simulation(name: str) -> None:
     config = ablation.VARIANTS[name].without(dataclasses.replace(TINY, steps=1000))
