@@ -50,6 +50,8 @@ class Step(NamedTuple):
     """(n, P) float32, truth for a critic, as in environment_privileged.py; None unless asked for."""
     ended_privileged: Tensor | None = None
     """(n, P): as `ended_observation`."""
+    groups: Tensor | None = None
+    """(n, G) float32: the reward by groups, whose sum it is; None where there is but one."""
 
     @property
     def ended(self) -> Tensor:

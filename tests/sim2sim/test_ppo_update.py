@@ -67,7 +67,7 @@ def test_advantages_are_the_sums_of_their_definition() -> None:
                 if step.ended[world]:
                     break
                 weight *= c.discount * c.decay
-    assert np.allclose(rollout.target - value, expected, atol=2e-5)
+    assert np.allclose(rollout.target[..., 0] - value, expected, atol=2e-5)
     normalised = (expected - expected.mean()) / expected.std()
     assert np.allclose(rollout.advantage, normalised, atol=1e-3)
 
@@ -75,8 +75,8 @@ def test_advantages_are_the_sums_of_their_definition() -> None:
 def test_gradients_of_both_losses() -> None:
     ppo, generator = learner(), np.random.Generator(np.random.PCG64(2))
     rollout, _, _ = ppo._fly(generator)
-    seen = Rollout(*(part.reshape(rollout.target.size, *part.shape[2:]) for part in vars(rollout).values()))
-    index = generator.permutation(rollout.target.size)[:500]
+    seen = Rollout(*(part.reshape(rollout.advantage.size, *part.shape[2:]) for part in vars(rollout).values()))
+    index = generator.permutation(rollout.advantage.size)[:500]
     ppo.actor.set_weights([(1.3 * weight, bias + 0.02) for weight, bias in ppo.actor.weights()])  # ratios leave 1
     ppo.log_deviation -= np.array([0.1, -0.1, 0.05, 0.2], np.float32)
     mean, parameters = value_of(ppo.actor, double(seen.observation[index]), squash=True)
@@ -99,7 +99,7 @@ def test_gradients_of_both_losses() -> None:
         assert np.abs(mine - theirs.grad.numpy()).max() < 1e-4 * float(theirs.grad.abs().max())
 
     value, parameters = value_of(ppo.critic, double(seen.privileged[index]), squash=False)
-    nn.functional.mse_loss(value[:, 0], double(seen.target[index])).backward()
+    nn.functional.mse_loss(value, double(seen.target[index])).backward()
     ppo._improve_critic(seen, index)
     ours = [array for pair in ppo.critic.weights(of_gradient=True) for array in pair]
     for mine, theirs in zip(ours, parameters, strict=True):

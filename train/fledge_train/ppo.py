@@ -4,13 +4,16 @@
     L_pi = -mean min(w A, clip(w, 1 - c, 1 + c) A) - h entropy,   w = pi(a | o) / pi_old(a | o),   a ~ N(m(o), s)
     L_V = mean (V(s) - (A + V_old(s)))^2
 
-Behind a truncation V is that of the last state of the episode. Knows nothing of quadrotors: what it needs from an
-environment is `Environment`, the members of fledge_sim.quadrotor_env.QuadrotorEnv.
+Behind a truncation V is that of the last state of the episode. Where the reward has groups, V, d and A have one column
+each, and the actor follows A = sum over groups of weight (A_g - mean A_g) / deviation A_g: a large penalty never drowns
+what the task pays (multi-critic, arXiv 2507.08656). Knows nothing of robots: what it needs from an environment is
+`Environment`, the members of fledge_sim.quadrotor_env.QuadrotorEnv.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,7 +24,7 @@ from fledge_sim.rows import Float32
 from numpy.typing import NDArray
 
 from fledge_train.dense import Adam, Index, Network
-from fledge_train.ppo_config import PpoNumbers
+from fledge_train.ppo_config import Pace, PpoNumbers
 from fledge_train.trainer import Snapshot
 
 if TYPE_CHECKING:
@@ -69,14 +72,24 @@ class Rollout:
     action: Float32
     log_probability: Float32
     advantage: Float32
+    """Of all groups of the reward together."""
     target: Float32
-    """Of the critic, in its own scale."""
+    """(horizon, n, G): of the critic, in its own scale."""
 
 
 class Learner:
     """Actor, critic, and an environment in the middle of its episodes."""
 
-    def __init__(self, environment: Environment, actions: int, numbers: PpoNumbers, seed: int, first: Float32) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        actions: int,
+        numbers: PpoNumbers,
+        seed: int,
+        first: Float32,
+        weights: Sequence[float] = (1.0,),
+        pace: Pace | None = None,
+    ) -> None:
         """Begin all episodes.
 
         Args:
@@ -85,28 +98,42 @@ class Learner:
             numbers: of the algorithm.
             seed: of the networks.
             first: action (A,), inside (-1, 1), that the untrained actor takes.
+            weights: of the G groups of the reward; one number where it has none.
+            pace: of the actor; default: the learning rate of `numbers`, whatever the divergence.
         """
-        self.environment, self.numbers = environment, numbers
-        sizes = (environment.observation_size, *numbers.hidden, actions)
-        self.actor = Network(sizes, "tanh", "tanh", seed)
-        *hidden, (weight, _) = self.actor.weights()
-        self.actor.set_weights([*hidden, (0.1 * weight, np.arctanh(first).astype(np.float32))])
-        self.critic = Network((environment.privileged_size, *numbers.critic_hidden, 1), "tanh", "linear", seed + 1)
+        self.environment, self.numbers, self.pace = environment, numbers, pace
+        self.weights = np.array(weights, np.float32)
+        self.actor = self._begin_actor((environment.observation_size, *numbers.hidden, actions), seed, first)
+        self.critic = Network(
+            (environment.privileged_size, *numbers.critic_hidden, len(weights)), "tanh", "linear", seed + 1
+        )
         rate = numbers.learning_rate.start
         self.actor_adam = Adam(self.actor, rate, clip=numbers.gradient_clip)
         self.critic_adam = Adam(self.critic, rate, clip=numbers.gradient_clip)
         self.log_deviation = np.full(actions, math.log(numbers.deviation), np.float32)
         self._deviation_moment = np.zeros((2, actions), np.float32)
-        self._updates = np.zeros((), np.int64)
+        self._updates, self._critic_updates = np.zeros((), np.int64), np.zeros((), np.int64)
+        self._rate = np.array(rate)
+        self.critic_frozen = False
+        """Whether the critic stays as it is."""
         self.observation: Float32 = np.array(environment.reset().numpy(), order="C")
         assert environment.privileged is not None
         self.privileged: Float32 = np.array(environment.privileged.numpy(), order="C")
 
+    @staticmethod
+    def _begin_actor(sizes: tuple[int, ...], seed: int, first: Float32) -> Network:
+        """One that takes nearly the same action whatever it sees."""
+        actor = Network(sizes, "tanh", "tanh", seed)
+        *hidden, (weight, _) = actor.weights()
+        actor.set_weights([*hidden, (0.1 * weight, np.arctanh(first).astype(np.float32))])
+        return actor
+
     def iterate(self, generator: np.random.Generator, progress: float) -> Figures:
         """Fly the horizon, then learn from it; `progress` is the share of the run done before."""
         rollout, reward, terminations = self._fly(generator)
-        self.actor_adam.rate = self.critic_adam.rate = self.numbers.learning_rate.at(progress)
-        samples = rollout.target.size
+        self.critic_adam.rate = self.numbers.learning_rate.at(progress)
+        self.actor_adam.rate = float(self._rate) if self.pace else self.critic_adam.rate
+        samples = rollout.advantage.size
         flat = Rollout(*(part.reshape(samples, *part.shape[2:]) for part in vars(rollout).values()))
         norms, losses, divergence = [], [], 0.0
         for _ in range(self.numbers.epochs):
@@ -126,23 +153,24 @@ class Learner:
         privileged = np.empty((*shape, self.critic.sizes[0]), np.float32)
         action = generator.standard_normal((*shape, self.actor.sizes[-1]), np.float32)
         log_probability = self._log_probability(action)
-        reward, value, following = (np.empty(shape, np.float32) for _ in range(3))
+        reward, value, following = (np.empty((*shape, len(self.weights)), np.float32) for _ in range(3))
         ended = np.empty(shape, bool)
         terminations = 0
         for t in range(c.horizon):
             observation[t], privileged[t] = self.observation, self.privileged
             action[t] = self.actor.infer(observation[t]) + np.exp(self.log_deviation) * action[t]
-            value[t] = self.critic.infer(privileged[t])[:, 0]
+            value[t] = self.critic.infer(privileged[t])
             step = env.step(torch.from_numpy(np.clip(action[t], -1, 1)))
-            reward[t], ended[t] = step.reward.numpy(), step.ended.numpy()
+            groups = step.reward[:, None] if step.groups is None else step.groups
+            reward[t], ended[t] = groups.numpy(), step.ended.numpy()
             following[t] = self._value_behind(step)
             terminations += int(step.terminated.sum())
         advantage, target = self._advantages(reward, value, following, ended)
         rollout = Rollout(observation, privileged, action, log_probability, advantage, target)
-        return rollout, float(reward.mean()), terminations
+        return rollout, float(reward.sum(axis=-1).mean()), terminations
 
     def _value_behind(self, step: Step) -> Float32:
-        """V of the state that a step led to, (n,): 0 if it terminated, that of the episode's last state if time was up.
+        """V of the state that a step led to, (n, G): 0 if it terminated, that of the last state if time was up.
 
         Takes the first observation of the next step as well.
         """
@@ -150,25 +178,27 @@ class Learner:
         assert step.ended_privileged is not None
         self.observation[:] = step.observation.numpy()
         self.privileged[:] = step.privileged.numpy()
-        value: Float32 = self.critic.infer(self.privileged)[:, 0].copy()
+        value: Float32 = self.critic.infer(self.privileged).copy()
         truncated = step.truncated.numpy()
         if truncated.any():
-            value[truncated] = self.critic.infer(step.ended_privileged.numpy()[truncated])[:, 0]
+            value[truncated] = self.critic.infer(step.ended_privileged.numpy()[truncated])
         value[step.terminated.numpy()] = 0
         return value
 
     def _advantages(
         self, reward: Float32, value: Float32, following: Float32, ended: NDArray[np.bool_]
     ) -> tuple[Float32, Float32]:
-        """Advantages, normalised, and targets of the critic, both (horizon, n)."""
+        """Advantages (horizon, n), normalised and weighted, and targets of the critic (horizon, n, G)."""
         c = self.numbers
         surprise = reward / np.float32(c.value_scale) + np.float32(c.discount) * following - value
         advantage = np.empty_like(reward)
-        carried = np.zeros(reward.shape[1], np.float32)
+        carried = np.zeros(reward.shape[1:], np.float32)
         for t in range(len(reward) - 1, -1, -1):
-            carried = surprise[t] + np.float32(c.discount * c.decay) * ~ended[t] * carried
+            carried = surprise[t] + np.float32(c.discount * c.decay) * ~ended[t, :, None] * carried
             advantage[t] = carried
-        return (advantage - advantage.mean()) / (advantage.std() + 1e-8), advantage + value
+        groups = (np.ascontiguousarray(advantage[..., g]) for g in range(len(self.weights)))
+        normalised = [w * ((a - a.mean()) / (a.std() + 1e-8)) for w, a in zip(self.weights, groups, strict=True)]
+        return np.sum(normalised, axis=0), advantage + value
 
     def _log_probability(self, noise: NDArray[np.floating]) -> Float32:
         """Of actions that lie `noise` deviations from the mean, (..., A) -> (...)."""
@@ -191,6 +221,9 @@ class Learner:
         norm = self.actor_adam.step()
         if np.isfinite(norm):
             self._improve_deviation((bar * (noise * noise - 1)).sum(axis=0) - np.float32(c.entropy))
+        if self.pace:
+            self._rate[...] = self.pace.next(self.actor_adam.rate, float((ratio - 1 - change).mean()))
+            self.actor_adam.rate = float(self._rate)
         return float(-change.mean()), norm
 
     def _improve_deviation(self, gradient: Float32) -> None:
@@ -204,8 +237,12 @@ class Learner:
         self.log_deviation[:] = np.maximum(self.log_deviation - self.actor_adam.rate * step, least)
 
     def _improve_critic(self, seen: Rollout, index: Index) -> tuple[float, float]:
-        """One step down L_V; its value before, and the gradient's norm."""
-        error = self.critic.forward(seen.privileged[index]) - seen.target[index][:, None]
+        """One step down L_V, summed over groups; its mean per group before, and the gradient's norm."""
+        if self.critic_frozen:
+            error = self.critic.infer(seen.privileged[index]) - seen.target[index]
+            return float(np.square(error).mean()), 0.0
+        self._critic_updates += 1
+        error = self.critic.forward(seen.privileged[index]) - seen.target[index]
         self.critic.backward(error * np.float32(2 / len(index)))
         return float(np.square(error).mean()), self.critic_adam.step()
 
@@ -219,10 +256,12 @@ class Learner:
             "log_deviation": self.log_deviation,
             "log_deviation.moment": self._deviation_moment,
             "updates": self._updates,
+            "critic.updates": self._critic_updates,
+            "rate": self._rate,
             "observation": self.observation,
             "privileged": self.privileged,
         }
 
     def continue_adam(self) -> None:
         """After `arrays` were put back."""
-        self.actor_adam.steps = self.critic_adam.steps = int(self._updates)
+        self.actor_adam.steps, self.critic_adam.steps = int(self._updates), int(self._critic_updates)

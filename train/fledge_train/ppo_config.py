@@ -14,6 +14,28 @@ from fledge_train.hover_task import HoverTask
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Keeps the divergence of the new policy from the old one near a target, by the actor's learning rate.
+
+    The divergence is the mean of w - 1 - log w with w = pi / pi_old: never negative, and without pi_old's mean.
+    """
+
+    target: float = 0.01
+    """Of one update, against the policy that flew."""
+    factor: float = 1.2
+    """The rate is divided by it above twice the target, multiplied by it below half."""
+    least: float = 1e-4
+    """Bounds of the rate."""
+    most: float = 1e-2
+
+    def next(self, rate: float, divergence: float) -> float:
+        """The rate of the next update."""
+        if divergence > 2 * self.target:
+            return max(self.least, rate / self.factor)
+        return min(self.most, rate * self.factor) if divergence < self.target / 2 else rate
+
+
+@dataclass(frozen=True)
 class PpoNumbers:
     """What the algorithm needs, whatever the environment."""
 
