@@ -10,23 +10,16 @@ import hashlib
 import itertools
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fledge_sim.errors import FledgeError
+from fledge_sim import quantity
+from fledge_sim.quantity import ROBOTS as ROBOTS
+from fledge_sim.quantity import Quantity
+from fledge_sim.quantity import RobotError as RobotError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-ROBOTS = Path(__file__).parent / "robots"
-
-Shape = tuple[int, ...]
-QUANTITIES: Mapping[str, tuple[str, Shape, float, float]] = {
+QUANTITIES: Mapping[str, Quantity] = {
     # name: unit, shape, smallest and largest physical value of each element
     "mass": ("kg", (), 1e-3, 100.0),
     "inertia": ("kg m^2", (3,), 1e-8, 100.0),
@@ -57,10 +50,6 @@ QUANTITIES: Mapping[str, tuple[str, Shape, float, float]] = {
 
 Actuation = Literal["thrust_fraction", "rotor_speed_fraction", "duty"]
 """What a motor command of 0..1 is a fraction of: thrust_max, rotor_speed_max, or the battery's voltage."""
-
-
-class RobotError(FledgeError):
-    """A robot file that is missing, incomplete or unphysical."""
 
 
 @dataclass(frozen=True)
@@ -154,65 +143,26 @@ def rotor_speed_from_thrust(curve: tuple[float, float, float], thrust: float) ->
 
 
 def names() -> list[str]:
-    """Robots that ship with fledge."""
-    return sorted(path.stem for path in ROBOTS.glob("*.toml"))
+    """Quadrotors that ship with fledge."""
+    return quantity.names("quadrotor")
 
 
 def load(name_or_path: str) -> Robot:
     """Robot by its shipped name, or from a TOML file. Raises RobotError saying what to change."""
-    path = Path(name_or_path) if name_or_path.endswith(".toml") else ROBOTS / f"{name_or_path}.toml"
-    try:
-        tree = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        known = ", ".join(names())
-        raise RobotError(f"no robot '{name_or_path}'; give one of {known}, or the path of a .toml file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RobotError(f"{path}: cannot be read as TOML: {error}") from error
-    return parse(tree, str(path))
+    return parse(*quantity.read(name_or_path, "quadrotor"))
 
 
 def parse(tree: Mapping[str, Any], where: str) -> Robot:
     """Check a TOML tree: every quantity present, unit as expected, source given, value physical."""
     texts = ("name", "description", "device_type", "actuation")
-    for key in texts:
-        if not isinstance(tree.get(key), str) or not tree[key]:
-            raise RobotError(f"{where}: '{key}' must be a non-empty text")
+    quantity.check_texts(tree, texts, QUANTITIES, where)
     if tree["actuation"] not in get_args(Actuation):
         known = ", ".join(get_args(Actuation))
         raise RobotError(f"{where}: actuation '{tree['actuation']}' must be one of {known}")
-    unknown = sorted(set(tree) - set(texts) - set(QUANTITIES))
-    if unknown:
-        raise RobotError(f"{where}: unknown entries {', '.join(unknown)}; known quantities: {', '.join(QUANTITIES)}")
-    values = {name: _quantity(tree, name, where) for name in QUANTITIES}
+    values = {name: quantity.parse(tree, name, entry, where) for name, entry in QUANTITIES.items()}
     robot = Robot(**{key: tree[key] for key in texts}, **values)
     _check_flyable(robot, where)
     return robot
-
-
-def _quantity(tree: Mapping[str, Any], name: str, where: str) -> Any:
-    unit, shape, low, high = QUANTITIES[name]
-    entry = tree.get(name)
-    if not isinstance(entry, Mapping):
-        raise RobotError(f'{where}: quantity [{name}] is missing; give value, unit = "{unit}" and source')
-    if entry.get("unit") != unit:
-        raise RobotError(f"{where}: [{name}] unit is {entry.get('unit')!r}, it must be {unit!r}; convert the value")
-    if not isinstance(entry.get("source"), str) or not entry["source"].strip():
-        raise RobotError(f"{where}: [{name}] has no source; say where the number comes from")
-    if set(entry) - {"value", "unit", "source"}:
-        raise RobotError(f"{where}: [{name}] has entries other than value, unit and source")
-    return _checked(entry.get("value"), shape, low, high, f"{where}: [{name}] value")
-
-
-def _checked(value: Any, shape: Shape, low: float, high: float, what: str) -> Any:
-    if shape:
-        if not isinstance(value, list) or len(value) != shape[0]:
-            raise RobotError(f"{what} must be a list of {shape[0]}")
-        return tuple(_checked(item, shape[1:], low, high, what) for item in value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise RobotError(f"{what} must be a finite number, got {value!r}")
-    if not low <= value <= high:
-        raise RobotError(f"{what} {value} is outside the physical range {low} to {high}")
-    return float(value)
 
 
 def _check_flyable(robot: Robot, where: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-ROBOTS = sorted(path.stem for path in robot.ROBOTS.glob("*.toml") if path.stem != "so101")
+ROBOTS = robot.names()
 CONTROLLERS = (lambda r: Cascade(r, CascadeGains()), lambda r: Geometric(r, GeometricGains()))
 
 
