@@ -248,9 +248,10 @@ class Learner:
 
     def arrays(self) -> Snapshot:
         """All that changes, but the environment; views."""
+        return {"actor": self.actor.parameter, "actor.moment": self.actor_adam.moment} | self._arrays_besides_actor()
+
+    def _arrays_besides_actor(self) -> Snapshot:
         return {
-            "actor": self.actor.parameter,
-            "actor.moment": self.actor_adam.moment,
             "critic": self.critic.parameter,
             "critic.moment": self.critic_adam.moment,
             "log_deviation": self.log_deviation,
