@@ -7,7 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from fledge_sim import frames, policy, robot
-from fledge_sim.contract import ActionMapping, Contract, NetworkShape, ObservationTerm, TrainingRecord
+from fledge_sim.contract import (
+    ActionMapping,
+    ArmEnvelope,
+    Contract,
+    GoalSemantics,
+    JointMapping,
+    NetworkShape,
+    ObservationTerm,
+    TrainingRecord,
+)
 from fledge_sim.policy import Policy
 from fledge_sim.rows import Parameter, State, parameter_rows
 from numpy.typing import NDArray
@@ -86,8 +95,12 @@ def _policy(kind: str, hidden: tuple[int, ...], history: int = 0, seed: int = 0,
         network=NetworkShape("gru" if kind == "gru" else "mlp", hidden),
         training=TrainingRecord("none", seed, "test"),
     )
+    return _with_random_weights(contract, seed, gain)
+
+
+def _with_random_weights(contract: Contract, seed: int, gain: float) -> Policy:
     generator = np.random.default_rng(seed)
-    shapes = policy.weight_shapes(contract.network, contract.observation_size)
+    shapes = policy.weight_shapes(contract.network, contract.observation_size, contract.outputs)
     weights = {
         name: (gain * generator.uniform(-1, 1, shape) / np.sqrt(shape[-1])).astype(np.float32)
         for name, shape in shapes.items()
@@ -99,6 +112,47 @@ def _policy(kind: str, hidden: tuple[int, ...], history: int = 0, seed: int = 0,
 def make_policy() -> MakePolicy:
     """make_policy(kind, hidden, history=0, seed=0, gain=1.0) -> Policy with weights up to gain / sqrt(inputs)."""
     return _policy
+
+
+JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
+
+
+def _arm_policy(
+    kind: str, hidden: tuple[int, ...], outputs: int = 5, touch: int = 0, history: int = 1, seed: int = 0
+) -> Policy:
+    joints = JOINTS[:outputs]
+    mapping = JointMapping("joint_target_delta", joints, 0.08, 0.15, (-1.7,) * outputs, (1.6,) * outputs)
+    terms = [
+        ObservationTerm("joint_position", outputs, "rad", "joint", clip=3.2, scale=0.5, noise=0.002),
+        ObservationTerm("joint_velocity", outputs, "rad/s", "joint", clip=8.0, scale=0.25, noise=0.05),
+        ObservationTerm("joint_load", outputs, "rad", "joint", clip=0.3, scale=5.0, noise=0.0),
+        ObservationTerm("tip", 3, "m", "base", clip=0.6, scale=2.0, noise=0.0),
+        ObservationTerm("goal", 3, "m", "base", clip=0.5, scale=4.0, noise=0.001),
+    ]
+    if touch:
+        terms.append(ObservationTerm("touch", touch, "N", "pad", clip=2.0, scale=2.0, noise=0.01))
+    if history:
+        terms.append(ObservationTerm("action_history", outputs * history, "1", "actuator", 1.0, 0.5, 0.0))
+    contract = Contract(
+        robot="so101",
+        robot_sha256="cd" * 32,
+        device_type="Feetech bus",
+        observation=tuple(terms),
+        action=mapping,
+        network=NetworkShape("gru" if kind == "gru" else "mlp", hidden),
+        training=TrainingRecord("none", seed, "test"),
+        native_rate=50,
+        inference_rate=50,
+        setpoint=GoalSemantics(),
+        envelope=ArmEnvelope(),
+    )
+    return _with_random_weights(contract, seed, 1.0)
+
+
+@pytest.fixture(scope="session")
+def make_arm_policy() -> MakePolicy:
+    """make_arm_policy(kind, hidden, outputs=5, touch=0, history=1, seed=0) -> Policy of an arm."""
+    return _arm_policy
 
 
 WithLookAhead = Callable[..., Contract]

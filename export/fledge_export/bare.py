@@ -47,7 +47,7 @@ class HostPolicy:
     """The emitted C in this process."""
 
     def __init__(self, library: Path, policy: Policy) -> None:
-        """`policy` only says how long input and state are. Raises BuildError if the file is no such library."""
+        """`policy` only says how long input, state and output are. Raises BuildError if the file is no such library."""
         try:
             code = ctypes.CDLL(str(library.resolve()))
             self._step, self._self_test = code.policy_step, code.policy_self_test
@@ -56,17 +56,18 @@ class HostPolicy:
         self._step.argtypes = [ctypes.c_void_p] * 4
         self._step.restype, self._self_test.restype = None, ctypes.c_uint32
         self._inputs, self._states = policy.contract.observation_size, policy.contract.recurrent_size
+        self._outputs = policy.contract.outputs
 
     def step(self, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-        """One native step per row: (n, I), (n, S) -> action (n, 4), next state (n, S)."""
+        """One native step per row: (n, I), (n, S) -> action (n, O), next state (n, S)."""
         rows = len(observation)
         x = np.ascontiguousarray(observation, np.float32).reshape(rows, self._inputs)
         h = np.array(state, np.float32, order="C").reshape(rows, self._states)
-        action = np.empty((rows, 4), np.float32)
+        action = np.empty((rows, self._outputs), np.float32)
         source, carried, target = x.ctypes.data, h.ctypes.data, action.ctypes.data
         for _ in range(rows):
             self._step(source, carried, carried, target)
-            source, carried, target = source + 4 * self._inputs, carried + 4 * self._states, target + 16
+            source, carried, target = source + 4 * self._inputs, carried + 4 * self._states, target + 4 * self._outputs
         return action, h
 
     def self_test(self) -> int:

@@ -64,7 +64,7 @@ def calibrate(
     noise = sensors.noise_deviation(contract)
     generator = randomize.stream(seed, "calibration")
     memory = np.zeros((flights, contract.recurrent_size), np.float32)
-    history = np.full((flights, 4 * contract.history_length), contract.action.hover, np.float32)
+    history = np.full((flights, 4 * contract.history_length), contract.rotor_action.hover, np.float32)
     observations, states = [], []
     for index in range(steps):
         time = index / contract.native_rate
@@ -76,7 +76,7 @@ def calibrate(
         action, memory = (array.astype(np.float32) for array in forward(policy, seen, memory))
         history = np.concatenate([history[:, 4:], action], axis=1) if history.size else history
         lost = scene.advance(action, time, 1 / contract.native_rate)
-        memory[lost], history[lost] = 0, contract.action.hover
+        memory[lost], history[lost] = 0, contract.rotor_action.hover
     return Calibration(np.concatenate(observations), np.concatenate(states), seed, flights, steps)
 
 

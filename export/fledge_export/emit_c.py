@@ -6,28 +6,19 @@ constants and golden vectors. The interface of the two files is firmware/policy/
 
 from __future__ import annotations
 
-import re
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from fledge_sim.contract import TERM_SIZES, Contract, NetworkShape
-from fledge_sim.errors import FledgeError
+from fledge_sim.contract import ActionMapping, NetworkShape
 from fledge_sim.policy import Policy
 
 from fledge_export import emit_integer, exact, golden
 from fledge_export.c_text import fill, float_literal, rows
 from fledge_export.emit_integer import golden_arrays
+from fledge_export.header import EmitError, header
 from fledge_export.layout import Layout, first_layer_ranges, layers, normaliser, pack, padded
 from fledge_export.quantized import is_quantised
-
-ACTION_KINDS = {"rotor_speed_fraction": 0, "thrust_fraction": 1, "duty": 2}
-SPACING_MAX = 0.5
-"""[s]; the flight code looks ahead in steps of at most that."""
-
-
-class EmitError(FledgeError):
-    """A policy that cannot become C."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +31,10 @@ class EmittedC:
 
 def emit(policy: Policy) -> EmittedC:
     """Header and source. Raises FledgeError for weights whose sums could overflow, or a name C cannot quote."""
-    header = _header(policy)
+    reuse_size = padded(policy.contract.network.hidden[0]) if reuses_history(policy) else 0
+    head = header(policy.contract, _describe(policy), reuse_size)
     if is_quantised(policy):
-        return EmittedC(header, emit_integer.source(policy, _describe(policy)))
+        return EmittedC(head, emit_integer.source(policy, _describe(policy)))
     _check_headroom(policy)
     layout = pack(policy)
     kind = policy.contract.network.kind
@@ -61,56 +53,12 @@ def emit(policy: Policy) -> EmittedC:
         checks=fill("checks.c"),
         self_test=fill("reuse_self_test.c" if reuses_history(policy) else f"{kind}_self_test.c"),
     )
-    return EmittedC(header, source)
+    return EmittedC(head, source)
 
 
 def weights_crc32(layout: Layout) -> int:
     """CRC-32 of the constants as little-endian bytes."""
     return zlib.crc32(layout.values.astype("<f4").tobytes())
-
-
-def _header(policy: Policy) -> str:
-    contract = policy.contract
-    if not re.fullmatch(r"[A-Za-z0-9_. +-]+", contract.robot):
-        raise EmitError(f"robot name {contract.robot!r} cannot be quoted in C; use letters, digits and '_. +-'")
-    envelope = contract.envelope
-    return fill(
-        "policy.h",
-        network=_describe(policy),
-        has_reuse=int(reuses_history(policy)),
-        reuse=fill("reuse.h", reuse_size=padded(contract.network.hidden[0])) if reuses_history(policy) else "",
-        input_size=contract.observation_size,
-        state_size=contract.recurrent_size,
-        history_length=contract.history_length,
-        native_rate=contract.native_rate,
-        inference_rate=contract.inference_rate,
-        hash32=f"{contract.hash32:08x}",
-        sha256=contract.sha256,
-        robot=contract.robot,
-        offsets=_offsets(contract),
-        look_ahead_count=sum(term.size // 6 for term in contract.observation if term.name == "look_ahead"),
-        look_ahead_spacing=float_literal(contract.look_ahead_spacing),
-        action_low=float_literal(contract.action.low),
-        action_high=float_literal(contract.action.high),
-        action_hover=float_literal(contract.action.hover),
-        action_kind=ACTION_KINDS[contract.action.kind],
-        envelope_position_error=float_literal(envelope.position_error),
-        envelope_velocity=float_literal(envelope.velocity),
-        envelope_angular_velocity=float_literal(envelope.angular_velocity),
-    )
-
-
-def _offsets(contract: Contract) -> str:
-    if contract.look_ahead_spacing > SPACING_MAX:
-        raise EmitError(
-            f"look_ahead_spacing is {contract.look_ahead_spacing:g} s, the firmware looks ahead in steps of at most "
-            f"{SPACING_MAX:g} s; train with more and nearer references"
-        )
-    starts: dict[str, int] = {}
-    for term in contract.observation:
-        starts[term.name] = sum(before.size for before in contract.observation[: len(starts)])
-    lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in TERM_SIZES]
-    return "\n".join(lines)
 
 
 def _mlp_step(policy: Policy, layout: Layout) -> str:
@@ -119,9 +67,8 @@ def _mlp_step(policy: Policy, layout: Layout) -> str:
     numbers = {"offset_dense0": offsets["dense0"], "outputs_dense0": padded(network.hidden[0])}
     text = fill(
         "mlp_step.c",
-        scratch=max(policy.contract.observation_size, *(padded(outputs) for outputs in network.hidden)),
+        scratch=max(policy.contract.observation_size, *map(padded, (*network.hidden, policy.contract.outputs))),
         layers=_later_layers(policy, layout),
-        squash=f"{network.squash}_each",
         normalise=_normalise(ranges),
         **numbers,
     )
@@ -147,9 +94,21 @@ def _later_layers(policy: Policy, layout: Layout) -> str:
         lines.append(f"dense(policy_weights + {start}, {source}, {width}, {target}, {padded(outputs)});")
         lines.append(f"{network.activation}_each({target}, {outputs});")
         source, target = target, source
-    start = layout.offsets["output"]
-    lines.append(f"dense(policy_weights + {start}, {source}, {network.hidden[-1]}, output, POLICY_OUTPUT_SIZE);")
+    lines += _output(policy, layout, source, str(network.hidden[-1]), target)
     return "\n".join("    " + line for line in lines)
+
+
+def _output(policy: Policy, layout: Layout, source: str, width: str, scratch: str) -> list[str]:
+    """The last layer, into `output` where its rows fill the kernel's passes, else by way of `scratch`."""
+    rows, start = policy.contract.outputs, layout.offsets["output"]
+    fills = rows == padded(rows)
+    target, size = ("output", "POLICY_OUTPUT_SIZE") if fills else (scratch, str(padded(rows)))
+    lines = [
+        f"dense(policy_weights + {start}, {source}, {width}, {target}, {size});",
+        f"{policy.contract.network.squash}_each({target}, POLICY_OUTPUT_SIZE);",
+    ]
+    copy = f"for (uint32_t i = 0; i < POLICY_OUTPUT_SIZE; i++) output[i] = {scratch}[i];"
+    return lines if fills else [*lines, copy]
 
 
 def _normalise(ranges: list[tuple[int, int]]) -> str:
@@ -163,19 +122,24 @@ def _normalise(ranges: list[tuple[int, int]]) -> str:
 
 
 def reuses_history(policy: Policy) -> bool:
-    """Whether policy_step_reuse exists: float32, a first layer of its own, and past actions that stay."""
+    """Whether policy_step_reuse exists: float32, a first layer of its own, and past actions that stay.
+
+    Not for an arm: none of its calls lies between two native steps.
+    """
     contract = policy.contract
-    return contract.network.kind == "mlp" and contract.history_length >= 2 and not is_quantised(policy)
+    stay = isinstance(contract.action, ActionMapping) and contract.history_length >= 2
+    return contract.network.kind == "mlp" and stay and not is_quantised(policy)
 
 
 def _gru_step(policy: Policy, layout: Layout) -> str:
-    hidden = policy.contract.network.hidden[0]
+    hidden, outputs = policy.contract.network.hidden[0], policy.contract.outputs
     return fill(
         "gru_step.c",
         hidden_padded=padded(hidden),
         gates_padded=padded(2 * hidden),
-        **{f"offset_{name}": offset for name, offset in layout.offsets.items()},
-        squash=f"{policy.contract.network.squash}_each",
+        gates_size="GATES_PADDED" if padded(outputs) <= padded(2 * hidden) else padded(outputs),
+        output="\n".join("    " + line for line in _output(policy, layout, "state_next", "HIDDEN", "gates")),
+        **{f"offset_{name}": offset for name, offset in layout.offsets.items() if name != "output"},
     )
 
 
@@ -202,5 +166,5 @@ def _check_headroom(policy: Policy) -> None:
 
 def _describe(policy: Policy) -> str:
     network = policy.contract.network
-    sizes = "-".join(str(size) for size in (policy.contract.observation_size, *network.hidden, 4))
+    sizes = "-".join(str(size) for size in (policy.contract.observation_size, *network.hidden, policy.contract.outputs))
     return f"{network.kind} {sizes}, {policy.contract.quantisation}, {policy.parameter_count} weights."

@@ -36,7 +36,7 @@ def source(policy: Policy, network: str) -> str:
         hidden_bits=quantized.grid.hidden_bits,
         input_octets=inputs,
         largest_octets=inputs + inner if shape.kind == "gru" else max(inputs, inner),
-        largest_rows=max(padded_rows(size) for size in (*shape.hidden, 4)),
+        largest_rows=max(padded_rows(size) for size in (*shape.hidden, policy.contract.outputs)),
         bounds=_bounds(quantized),
         per_word=WEIGHTS_PER_WORD[form],
         weights=rows([f"BITS(0x{word:08x})" for word in layout.words], 6),
@@ -77,17 +77,25 @@ def _mlp_step(policy: Policy, layout: IntegerLayout) -> str:
         lines.append(f"dense(policy_weights + {layout.offsets[f'dense{index}']}, x, {octets(width)}, z, {size});")
         lines += [f"tanh_each(z, {size});", f"narrow(z, 30, x, {size});"]
         width = outputs
-    lines.append(f"dense(policy_weights + {layout.offsets['output']}, x, {octets(width)}, z, POLICY_OUTPUT_SIZE);")
-    lines.append("tanh_each(z, POLICY_OUTPUT_SIZE);")
+    lines.append(f"dense(policy_weights + {layout.offsets['output']}, x, {octets(width)}, z, {_output_rows(policy)});")
+    lines.append(f"tanh_each(z, {_output_rows(policy)});")
     return fill("integer_mlp_step.c", layers="\n".join("    " + line for line in lines))
 
 
+def _output_rows(policy: Policy) -> str:
+    """Rows of the last layer including its padding."""
+    outputs = policy.contract.outputs
+    return "POLICY_OUTPUT_SIZE" if outputs == padded_rows(outputs) else str(padded_rows(outputs))
+
+
 def _gru_step(policy: Policy, layout: IntegerLayout) -> str:
-    hidden = policy.contract.network.hidden[0]
+    hidden, outputs = policy.contract.network.hidden[0], policy.contract.outputs
     return fill(
         "integer_gru_step.c",
         hidden_octets=octets(hidden),
         candidate_rows=padded_rows(hidden),
         gate_rows=padded_rows(2 * hidden),
+        gates_size="GATE_ROWS" if padded_rows(outputs) <= padded_rows(2 * hidden) else padded_rows(outputs),
+        output_rows=_output_rows(policy),
         **{f"offset_{name}": offset for name, offset in layout.offsets.items()},
     )

@@ -22,7 +22,7 @@ _DENOMINATOR = [
 
 
 def step(policy: Policy, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-    """One native step for a batch: (n, I), (n, S) -> action (n, 4), next state (n, S). Bits as on the target."""
+    """One native step for a batch: (n, I), (n, S) -> action (n, O), next state (n, S). Bits as on the target."""
     maps = layers(policy)
     clip, scale = normaliser(policy)
     x = _clamp(observation, clip) * scale
@@ -53,7 +53,7 @@ def hover_sums(policy: Policy) -> Float32:
     weight, bias = layers(policy)["dense0"]
     clip, scale = normaliser(policy)
     order = first_layer_order(contract)[: 4 * (contract.history_length - 2)]
-    x = _clamp(np.full((1, len(order)), contract.action.hover, np.float32), clip[order]) * scale[order]
+    x = _clamp(np.full((1, len(order)), contract.rotor_action.hover, np.float32), clip[order]) * scale[order]
     return np.pad(_dense(weight[:, order], bias, x)[0], (0, padded(len(bias)) - len(bias)))
 
 

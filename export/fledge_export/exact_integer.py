@@ -24,7 +24,7 @@ _MAGIC = np.float32(1.5 * 2**23)
 
 
 def step(network: NetworkShape, quantized: Quantized, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-    """One native step for a batch: (n, I), (n, S) -> action (n, 4), next state (n, S). Bits as on the target."""
+    """One native step for a batch: (n, I), (n, S) -> action (n, O), next state (n, S). Bits as on the target."""
     maps, bits = quantized.layers, quantized.grid.hidden_bits
 
     def squashed(z: Int64) -> Int64:

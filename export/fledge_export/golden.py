@@ -24,7 +24,7 @@ class GoldenVectors:
     inputs: Float32
     """(n, I), contract units, some beyond the clip"""
     outputs: Float32
-    """(n, 4)"""
+    """(n, O)"""
     states: Float32
     """(n + 1, S)"""
 

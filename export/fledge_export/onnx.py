@@ -1,6 +1,6 @@
 """Policy <-> ONNX: the interchange form, and with onnxruntime an independent oracle for the emitted C.
 
-Graph: observation (batch, I) in contract units and, for a recurrent network, state (batch, S) -> action (batch, 4) and
+Graph: observation (batch, I) in contract units and, for a recurrent network, state (batch, S) -> action (batch, O) and
 next_state (batch, S). NaN to 0, clip and scale are part of the graph: it means the same as the C for every observation.
 The canonical contract travels in `metadata_props`.
 """
@@ -74,7 +74,7 @@ def to_model(policy: Policy) -> Any:
     one = np.ones(1, np.float32)  # onnxruntime's tanh reaches 1.0000001
     x = graph.node("Max", x, graph.constant("action_low", -one), name="action_above")
     graph.node("Min", x, graph.constant("action_high", one), name="action")
-    sizes_in, sizes_out = {"observation": contract.observation_size}, {"action": 4}
+    sizes_in, sizes_out = {"observation": contract.observation_size}, {"action": contract.outputs}
     if contract.recurrent_size:
         sizes_in["state"] = sizes_out["next_state"] = contract.recurrent_size
     values = [
@@ -123,7 +123,7 @@ def load(path: Path) -> Policy:
     contract = parse(properties["contract"])
     if contract.sha256 != properties.get("contract_sha256"):
         raise OnnxFileError(f"{path}: the contract does not match its checksum; export the policy again")
-    names = weight_shapes(contract.network, contract.observation_size)
+    names = weight_shapes(contract.network, contract.observation_size, contract.outputs)
     try:
         return Policy(contract, {name: arrays[name] for name in names if name in arrays})
     except PolicyFileError as error:

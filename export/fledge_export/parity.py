@@ -27,7 +27,7 @@ TOLERANCE = 5e-6
 """On actions in [-1, 1], one step from a common state: float32 with any order of summation against float64."""
 
 Engine = Callable[[Float32, Float32], tuple[Float32, Float32]]
-"""One native step: observation (n, I) in contract units, state (n, S) -> action (n, 4), next state (n, S)."""
+"""One native step: observation (n, I) in contract units, state (n, S) -> action (n, O), next state (n, S)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Row:
     max_difference: float
     """Largest |action - float64 reference|, each step from the engine's own state; infinite if one is not a number."""
     unequal_words: int
-    """Actions and states whose bits differ from the specification, of (4 + S) * steps."""
+    """Actions and states whose bits differ from the specification, of (O + S) * steps."""
     bounded: bool
     """Every action is finite and inside [-1, 1], every state finite."""
 
@@ -134,7 +134,7 @@ def onnx_engine(policy: Policy) -> Engine:
 
 def _row(policy: Policy, name: str, engine: Engine, sequence: Sequence) -> Row:
     states = np.empty((len(sequence.observations) + 1, policy.contract.recurrent_size), np.float32)
-    actions = np.empty((len(sequence.observations), 4), np.float32)
+    actions = np.empty((len(sequence.observations), policy.contract.outputs), np.float32)
     states[0] = sequence.state
     for index, observation in enumerate(sequence.observations):
         actions[index], states[index + 1] = (rows[0] for rows in engine(observation[None], states[index : index + 1]))

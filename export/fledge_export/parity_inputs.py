@@ -70,7 +70,7 @@ def _flight(policy: Policy, steps: int, generator: np.random.Generator) -> Float
     time = np.arange(steps)[:, None] * DT
     decay = np.exp(-time)
     rotations = _rotations(steps, generator)
-    history = np.full((contract.history_length, 4), contract.action.hover)
+    history = np.full((contract.history_length, contract.outputs), contract.neutral_action)
     state: NDArray[np.floating] = np.zeros(contract.recurrent_size)
     columns = {}
     for term in contract.observation:

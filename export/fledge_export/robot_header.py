@@ -6,7 +6,7 @@ import numpy as np
 from fledge_sim.robot import Robot
 from fledge_sim.rows import FLOOR_COMPRESSION, parameter_rows
 
-from fledge_export.emit_c import ACTION_KINDS
+from fledge_export.header import ACTION_KINDS
 
 
 def robot_header(robot: Robot) -> str:

@@ -11,7 +11,7 @@ from fledge_export import exact, exact_integer
 from fledge_export.quantized import integers, is_quantised
 
 Step = Callable[[Float32, Float32], tuple[Float32, Float32]]
-"""One native step: observation (n, I) in contract units, state (n, S) -> action (n, 4), next state (n, S)."""
+"""One native step: observation (n, I) in contract units, state (n, S) -> action (n, O), next state (n, S)."""
 
 
 def stepper(policy: Policy) -> Step:

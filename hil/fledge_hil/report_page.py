@@ -135,7 +135,7 @@ def _flight(report: Report, findings: Findings) -> list[Markup]:
         ("Figure-eight from above", figures.figure_eight(log, recording), _source(scores.figure_eight)),
         ("Position error", figures.error_over_time(log, recording, report.limits), _error_note(report.limits)),
         ("Height", figures.height(log, recording), ""),
-        ("Actions of the network", figures.actions(log, report.policy.contract.action.hover), ""),
+        ("Actions of the network", figures.actions(log, report.policy.contract.neutral_action), ""),
         ("Motor commands", figures.motors(log, recording), "Recorded on the virtual drone, after the mode switch."),
     ]
     parts = [_figure(title, drawing, text) for title, drawing, text in drawn if drawing is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fledge_sim.contract import Contract
+from fledge_sim.contract import Contract, Envelope, SetpointSemantics
 
 from fledge_hil.markup import Markup, code, details, element, facts, join, note, table
 from fledge_hil.report import Proof
@@ -133,7 +133,9 @@ def contract_tables(contract: Contract) -> tuple[Markup, ...]:
 
 
 def _contract_lines(contract: Contract) -> Iterator[tuple[str, str]]:
-    action, envelope = contract.action, contract.envelope
+    action, envelope, setpoint = contract.rotor_action, contract.envelope, contract.setpoint
+    assert isinstance(envelope, Envelope)
+    assert isinstance(setpoint, SetpointSemantics)
     motors = zip(action.motors, action.spin, strict=True)
     shape = " → ".join(map(str, (contract.observation_size, *contract.network.hidden, 4)))
     yield "network", f"{contract.network.kind}, {shape}, {contract.quantisation}"
@@ -142,7 +144,7 @@ def _contract_lines(contract: Contract) -> Iterator[tuple[str, str]]:
     yield "rates", f"native {contract.native_rate} Hz, inference {contract.inference_rate} Hz"
     yield (
         "set-point",
-        f"{contract.setpoint.position_error}; {contract.setpoint.velocity_error}; yaw {contract.setpoint.yaw}",
+        f"{setpoint.position_error}; {setpoint.velocity_error}; yaw {setpoint.yaw}",
     )
     yield (
         "envelope",

@@ -47,7 +47,7 @@ def run(target: EmulatedPolicy, windows: int, seed: int = 0) -> Iterator[Tick]:
     ticks = contract.inference_rate // contract.native_rate
     names = [term.name for term in contract.observation]
     start = sum(term.size for term in contract.observation[: names.index("action_history")])
-    history = np.full(4 * contract.history_length, contract.action.hover, np.float32)
+    history = np.full(4 * contract.history_length, contract.rotor_action.hover, np.float32)
     target.mcu.call(RESET)
     for index in range(windows * ticks + 1):
         since_native = (index - 1) % ticks

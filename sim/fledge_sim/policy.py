@@ -4,9 +4,9 @@ train writes it, export reads it; neither knows the other.
 
 Weights (row-major, y = W x + b):
     gru: gru.weight_input (3H, I), gru.weight_hidden (3H, H), gru.bias_input (3H,), gru.bias_hidden (3H,), gate order
-         reset, update, candidate; output.weight (4, H), output.bias (4,).
+         reset, update, candidate; output.weight (O, H), output.bias (O,).
          r = sigmoid(Wr x + Ur h + b), z likewise, c = tanh(Wc x + bc + r * (Uc h + dc)), h' = (1 - z) c + z h.
-    mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (4, Hn), output.bias (4,); behind each
+    mlp: dense0.weight (H0, I), dense0.bias (H0,), dense1..., output.weight (O, Hn), output.bias (O,); behind each
          hidden layer the contract's activation: tanh, relu max(x, 0), or elu x for x > 0 and e^x - 1 otherwise.
 A quantised policy's weights lie on a grid, whose scales are further arrays: fledge_sim.quantization.
 The output layer is followed by the contract's squash: tanh, or clip to [-1, 1]. Inputs are clipped and scaled as the
@@ -41,8 +41,8 @@ class PolicyFileError(FledgeError):
     """A policy file that is missing, damaged, or not what its contract says."""
 
 
-def weight_shapes(network: NetworkShape, inputs: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of every weight array, in file order."""
+def weight_shapes(network: NetworkShape, inputs: int, outputs: int = 4) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of every weight array, in file order; four outputs are a quadrotor's."""
     shapes: dict[str, tuple[int, ...]] = {}
     width = inputs
     if network.kind == "gru":
@@ -57,8 +57,8 @@ def weight_shapes(network: NetworkShape, inputs: int) -> dict[str, tuple[int, ..
             shapes[f"dense{index}.weight"] = (hidden, width)
             shapes[f"dense{index}.bias"] = (hidden,)
             width = hidden
-    shapes["output.weight"] = (4, width)
-    shapes["output.bias"] = (4,)
+    shapes["output.weight"] = (outputs, width)
+    shapes["output.bias"] = (outputs,)
     return shapes
 
 
@@ -80,8 +80,9 @@ class Policy:
     weights: Weights
 
     def __post_init__(self) -> None:
-        network, inputs = self.contract.network, self.contract.observation_size
-        shapes = weight_shapes(network, inputs) | array_shapes(network, inputs, self.contract.quantisation)
+        network, sizes = self.contract.network, (self.contract.observation_size, self.contract.outputs)
+        scales = array_shapes(network, sizes[0], self.contract.quantisation, sizes[1])
+        shapes = weight_shapes(network, *sizes) | scales
         if set(shapes) != set(self.weights):
             missing = ", ".join(sorted(set(shapes) ^ set(self.weights)))
             raise PolicyFileError(f"policy: weights missing or not expected by the contract: {missing}")
@@ -97,7 +98,7 @@ class Policy:
     @property
     def parameter_count(self) -> int:
         """Number of weights; the scales of a quantised policy are none."""
-        names = weight_shapes(self.contract.network, self.contract.observation_size)
+        names = weight_shapes(self.contract.network, self.contract.observation_size, self.contract.outputs)
         return sum(self.weights[name].size for name in names)
 
 
@@ -164,7 +165,7 @@ def forward(
         observation: (..., I), contract units and order, unscaled; its dtype is the dtype of the arithmetic.
         state: (..., S), recurrent state; S = 0 for an mlp.
     Returns:
-        action (..., 4) in [-1, 1], and the next state (..., S).
+        action (..., O) in [-1, 1], and the next state (..., S).
     """
     weights = {name: array.astype(observation.dtype) for name, array in policy.weights.items()}
     x = scale_observation(policy.contract, observation)

@@ -59,13 +59,13 @@ GRIDS: Mapping[str, Grid] = {
 """By the name in the contract's field `quantisation`."""
 
 
-def array_shapes(network: NetworkShape, inputs: int, quantisation: str) -> dict[str, tuple[int, ...]]:
+def array_shapes(network: NetworkShape, inputs: int, quantisation: str, outputs: int = 4) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what a quantised policy file holds besides its weights; nothing for float32."""
     if quantisation == "float32":
         return {}
     if quantisation not in GRIDS:
         raise QuantizationError(f"unknown format '{quantisation}'; choose float32, {', '.join(GRIDS)}")
-    rows: dict[str, int] = {"output": 4}
+    rows: dict[str, int] = {"output": outputs}
     if network.kind == "gru":
         hidden = network.hidden[0]
         rows |= {"gates": 2 * hidden, "candidate_input": hidden, "candidate_hidden": hidden}

@@ -72,7 +72,7 @@ class NetworkExecution:
         self._step = step
         self._memory = np.zeros((n, contract.recurrent_size), np.float32)
         self._actions = 0
-        self.history = np.full((n, 4 * contract.history_length), contract.action.hover, np.float32)
+        self.history = np.full((n, 4 * contract.history_length), contract.rotor_action.hover, np.float32)
 
     def native(self, observation: Float32) -> Float32:
         """See Execution."""

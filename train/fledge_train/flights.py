@@ -158,7 +158,7 @@ def fly(flown: Policy | Controller, robot: Robot, scenario: Scenario, seed: int 
     period = DT / scenario.calls
     gusts = Gusts(scenario.gust_force, n, seed, period)
     whole, part = divmod(scenario.delay / period, 1.0)
-    commands = [np.full((n, 4), contract.action.hover, np.float32)] * (int(whole) + 1)
+    commands = [np.full((n, 4), contract.rotor_action.hover, np.float32)] * (int(whole) + 1)
     alive = np.ones(n, bool)
     distances, actions, states = [], [], []
     for tick in range(round(scenario.duration / period)):

@@ -75,7 +75,7 @@ def initial_weights(contract: Contract, output_gain: float, seed: int) -> dict[s
         bound = 1 / math.sqrt(contract.network.hidden[0] if contract.network.kind == "gru" else fan_in)
         weights[name] = (bound * (2 * stream(seed, name).random(shape) - 1)).astype(np.float32)
     weights["output.weight"] *= np.float32(output_gain)
-    weights["output.bias"][:] = math.atanh(contract.action.hover)
+    weights["output.bias"][:] = math.atanh(contract.rotor_action.hover)
     return weights
 
 
