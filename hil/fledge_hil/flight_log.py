@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,6 @@ class Minute:
     """Share of the log that arrived, 0..1."""
     battery: float
     """[V], lowest"""
-    peak_memory: float
-    """Of this process so far [MB]; with a drone in this process, of both."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,9 @@ class Soak:
     minutes: tuple[Minute, ...]
     digest: str
     """SHA-256 of everything that was logged in it."""
+    peak_memory: tuple[float, ...] = field(default=(), compare=False)
+    """Of this process at the end of each minute [MB]; with a drone in this process, of both. Not in the log's file,
+    which holds only what is the same for the same flight."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class FlightLog:
     console: tuple[str, ...]
     """Lines the drone printed."""
     wall_seconds: float
-    """Wall-clock from arming to disarming."""
+    """Wall-clock from arming to disarming; 0 in a log that was loaded: its file holds only what the drone said."""
     aborted: str = ""
     """Why the flight ended early; empty after a complete flight."""
     origin: float = 0.0
@@ -129,7 +130,7 @@ class FlightLog:
 
 
 def save(log: FlightLog, path: Path) -> None:
-    """Table and phases, atomically."""
+    """Table and phases, atomically: the same flight gives the same bytes, however long it took here."""
     notes = {
         "kind": "flight",
         "uri": log.uri,
@@ -139,15 +140,14 @@ def save(log: FlightLog, path: Path) -> None:
         "aborted": log.aborted,
         "phases": [[phase.name, phase.start, phase.end] for phase in log.phases],
         "console": list(log.console),
-        "wall_seconds": log.wall_seconds,
         "origin": log.origin,
-        "soak": dataclasses.asdict(log.soak) if log.soak is not None else None,
+        "soak": _soak_notes(log.soak) if log.soak is not None else None,
     }
     tables.save(Table(TABLE_COLUMNS, log.table, notes), path)
 
 
 def load(path: Path) -> FlightLog:
-    """Inverse of `save`. Raises FledgeError for any other file."""
+    """Inverse of `save`, but for what it leaves out. Raises FledgeError for any other file."""
     table = tables.load(path, TABLE_COLUMNS, "flight log")
     notes = table.notes
     try:
@@ -159,13 +159,17 @@ def load(path: Path) -> FlightLog:
             np.asarray(table.values, np.float64),
             tuple(Phase(str(name), float(start), float(end)) for name, start, end in notes["phases"]),
             tuple(map(str, notes["console"])),
-            float(notes["wall_seconds"]),
+            0.0,
             str(notes["aborted"]),
             float(notes["origin"]),
             _soak(notes.get("soak")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FledgeError(f"{path} is not a flight log ({error}); fly again with `fledge hil`") from error
+
+
+def _soak_notes(soak: Soak) -> dict[str, Any]:
+    return {"minutes": [dataclasses.asdict(minute) for minute in soak.minutes], "digest": soak.digest}
 
 
 def _soak(notes: Any) -> Soak | None:

@@ -156,6 +156,7 @@ def _flight(log: FlightLog) -> Mapping[str, Any]:
         "rows": len(log.table),
         "phases": log.phases,
         "aborted": log.aborted,
+        "soak": log.soak,
         "console": log.console,
     }
 

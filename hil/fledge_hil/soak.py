@@ -27,6 +27,7 @@ class Diary:
 
     def __init__(self) -> None:
         self.minutes: list[Minute] = []
+        self._memory: list[float] = []
         self._hash = hashlib.sha256()
 
     def close_minute(self, samples: Sequence[Sample], armed_at: float, start: float, end: float) -> None:
@@ -50,14 +51,16 @@ class Diary:
                 inferences=int(column["inferences"][-1]),
                 received=min(1.0, len(rows) * PERIOD_MS / 1000 / max(1e-9, end - start)),
                 battery=float(column["battery"].min()),
-                peak_memory=peak_memory(),
             )
         )
+        self._memory.append(peak_memory())
 
     @property
     def soak(self) -> Soak | None:
         """So far; None before the first minute."""
-        return Soak(tuple(self.minutes), self._hash.hexdigest()) if self.minutes else None
+        if not self.minutes:
+            return None
+        return Soak(tuple(self.minutes), self._hash.hexdigest(), tuple(self._memory))
 
 
 def peak_memory() -> float:
@@ -66,19 +69,20 @@ def peak_memory() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def growth(minutes: Sequence[Minute]) -> float:
+def growth(soak: Soak) -> float:
     """Of the memory after the first minutes [MB]; 0 for a short soak."""
-    return minutes[-1].peak_memory - minutes[WARM_UP].peak_memory if len(minutes) > WARM_UP else 0.0
+    memory = soak.peak_memory
+    return memory[-1] - memory[WARM_UP] if len(memory) > WARM_UP else 0.0
 
 
-def reasons(minutes: Sequence[Minute], longest_rmse: float, least_received: float) -> Iterator[str]:
+def reasons(soak: Soak, longest_rmse: float, least_received: float) -> Iterator[str]:
     """What speaks against the soak."""
-    for number, minute in enumerate(minutes, 1):
+    for number, minute in enumerate(soak.minutes, 1):
         if minute.guards or minute.policy_share < 1:
             yield f"in minute {number} the policy flew {minute.policy_share:.1%}, a guard spoke in {minute.guards} rows"
         if not minute.rmse <= longest_rmse:
             yield f"in minute {number} the RMSE was {100 * minute.rmse:.1f} cm, more than {100 * longest_rmse:.1f} cm"
         if minute.received < least_received:
             yield f"in minute {number} only {minute.received:.0%} of the log arrived"
-    if growth(minutes) > MOST_GROWTH:
-        yield f"memory grew by {growth(minutes):.0f} MB after the first {WARM_UP + 1} minutes"
+    if growth(soak) > MOST_GROWTH:
+        yield f"memory grew by {growth(soak):.0f} MB after the first {WARM_UP + 1} minutes"

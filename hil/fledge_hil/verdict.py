@@ -74,7 +74,7 @@ def _reasons(
         if name in flown and not (log.soak is not None and name == "soak"):
             yield from _phase_reasons(name, phase, limits.rmse(name), limits)
     if log.soak is not None:
-        yield from soak.reasons(log.soak.minutes, limits.soak_rmse, limits.received)
+        yield from soak.reasons(log.soak, limits.soak_rmse, limits.received)
     yield from (f"{name} was not flown" for name in planned if name not in flown)
     for event in scores.guard_events:
         yield f"the guard took over at {event.time:.2f} s: {event.reason}"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
 from fledge_sim.errors import FledgeError
 from numpy.typing import NDArray
 
+from fledge_hil.cockpit import Progress
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.recording import Recording
 
 RATE = 30.0
 """Frames per second."""
+PATIENCE = 20.0
+"""[s] for somebody to open the page before a live flight begins without."""
+TAIL = 300
+"""Samples of a live flight whose track is drawn: half a minute."""
 ARM = 0.046
 """[m] drawn from centre to rotor; a picture, not a robot."""
 _BLUE, _ORANGE, _DARK, _RED = (31, 111, 235), (217, 115, 13), (29, 39, 51), (192, 54, 44)
@@ -27,7 +35,8 @@ class Scene:
             import viser
         except ImportError as error:
             raise FledgeError("the view needs viser; `pip install fledge[view]` brings it") from error
-        self.server: Any = viser.ViserServer(host=host, port=port, verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # its banner; whoever makes a scene says where to look
+            self.server: Any = viser.ViserServer(host=host, port=port, label="fledge", verbose=False)
         scene = self.server.scene
         scene.set_up_direction("+z")
         scene.add_grid("/floor", width=5.0, height=5.0, plane="xy", cell_size=0.25)
@@ -43,6 +52,18 @@ class Scene:
     def url(self) -> str:
         """Where to look."""
         return f"http://{self.server.get_host()}:{self.server.get_port()}"
+
+    def wait_for_viewer(self, seconds: float) -> bool:
+        """Whether somebody opened the page in time."""
+        end = time.monotonic() + seconds
+        while not self.server.get_clients() and time.monotonic() < end:
+            time.sleep(0.05)
+        return bool(self.server.get_clients())
+
+    def close(self) -> None:
+        """The page goes dark."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
 
     def track(self, name: str, points: NDArray[np.floating], blue: bool) -> None:
         """A line through positions [m, world]."""
@@ -60,6 +81,25 @@ class Scene:
             self._frame.position, self._frame.wxyz = tuple(position), tuple(quaternion)
             self._goal.position = tuple(reference)
         self._text.content = text
+
+
+class Live:
+    """Shows a flight while it is flown; holds a simulated one, which could be faster, to real time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._start: float | None = None
+        self._path: deque[Any] = deque(maxlen=TAIL)
+
+    def __call__(self, now: Progress) -> None:
+        """One sample of the pilot."""
+        if self._start is None:
+            self._start = time.monotonic() - now.time
+        time.sleep(max(0.0, self._start + now.time - time.monotonic()))
+        self._scene.show(now.position, now.quaternion, now.reference, f"**{now.time:.1f} s** · {now.phase}")
+        if np.isfinite(now.position).all():
+            self._path.append(now.position)
+            self._scene.track("flown", np.array(self._path), True)
 
 
 def replay(log: FlightLog, recording: Recording | None, scene: Scene, speed: float, loops: int) -> None:

@@ -19,6 +19,8 @@ from unicorn.arm_const import (
     UC_ARM_REG_R1,
     UC_ARM_REG_R2,
     UC_ARM_REG_R3,
+    UC_ARM_REG_S0,
+    UC_ARM_REG_S1,
     UC_ARM_REG_SP,
     UC_CPU_ARM_CORTEX_M4,
 )
@@ -27,6 +29,9 @@ RETURN, STACK, ARGUMENTS = 0x1FFF0000, 0x1000FF00, 0x2001F000
 CONTROL_MODE_LEGACY, CONTROL_MODE_FORCE = 0, 2
 TRUE, FALSE = bytes.fromhex("01207047"), bytes.fromhex("00207047")  # movs r0, #1; bx lr
 NOTHING = bytes.fromhex("7047")  # bx lr
+NO_VARIABLE = bytes.fromhex("0020c0437047")  # mvns r0, #0; bx lr
+PARAMETER_BYTES = 20
+"""Of an entry of the firmware's table: types, name, address, callback, getter."""
 Vector = Sequence[float]
 
 
@@ -53,6 +58,8 @@ class Firmware:
         self.parameters_set: list[tuple[int, int]] = []
         """Identifier and value that the app wrote."""
         self.arming_requests: list[int] = []
+        self.commands: list[tuple[str, float, float]] = []
+        """To the firmware's commander: function and the floats it was given."""
         for address, data in segments:
             self.uc.mem_write(address, data)
         self.answer("supervisorAreMotorsAllowedToRun", TRUE)
@@ -66,6 +73,9 @@ class Firmware:
         self._observe(
             "supervisorRequestArming", lambda: self.arming_requests.append(self._register(UC_ARM_REG_R0) & 0xFF)
         )
+        self.answer("logGetVarId", NO_VARIABLE)
+        self._observe("commanderRelaxPriority", lambda: self.commands.append(("relax", 0.0, 0.0)))
+        self._observe("crtpCommanderHighLevelLand", lambda: self.commands.append(("land", *self._floats())))
         self.call("controllerOutOfTreeInit")
 
     def answer(self, function: str, code: bytes) -> None:
@@ -81,6 +91,12 @@ class Firmware:
     def _register(self, register: int) -> int:
         return int(self.uc.reg_read(register))
 
+    def _floats(self) -> tuple[float, float]:
+        """The first two float arguments."""
+        words = (self._register(register) & 0xFFFFFFFF for register in (UC_ARM_REG_S0, UC_ARM_REG_S1))
+        first, second = struct.unpack("<2f", struct.pack("<2I", *words))
+        return first, second
+
     def text(self, address: int) -> str:
         return bytes(self.uc.mem_read(address, 80)).split(b"\0")[0].decode()
 
@@ -92,15 +108,53 @@ class Firmware:
         self.parameters_set.append((self._register(UC_ARM_REG_R0), self._register(UC_ARM_REG_R1)))
 
     def call(self, function: str, *arguments: int) -> int:
+        return self.call_at(self.symbols[function], *arguments)
+
+    def call_at(self, place: int, *arguments: int) -> int:
         registers = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
         for register, value in zip(registers, arguments, strict=False):
             self.uc.reg_write(register, value)
         self.uc.mem_write(STACK, b"".join(struct.pack("<I", value) for value in arguments[4:]))
         self.uc.reg_write(UC_ARM_REG_SP, STACK)
         self.uc.reg_write(UC_ARM_REG_LR, RETURN | 1)
-        self.uc.emu_start(self.symbols[function] | 1, RETURN, timeout=10_000_000)
+        self.uc.emu_start(place | 1, RETURN, timeout=10_000_000)
         assert self.uc.reg_read(UC_ARM_REG_PC) == RETURN
         return int(self.uc.reg_read(UC_ARM_REG_R0))
+
+    def run_task(self, from_ms: int, until_ms: int) -> None:
+        """The app's own task from its first line on; each of its waits for a packet ends after 10 ms without one."""
+        now = [from_ms]
+        place = self.symbols["appchannelReceiveDataPacket"] & ~1
+        self.answer("appchannelReceiveDataPacket", FALSE)
+
+        def wait(*_: object) -> None:
+            self.uc.mem_write(self.symbols["xTickCount"], struct.pack("<I", now[0]))
+            now[0] += 10
+            if now[0] > until_ms + 10:
+                self.uc.emu_stop()
+
+        hook = self.uc.hook_add(UC_HOOK_CODE, wait, None, place, place)
+        self.uc.reg_write(UC_ARM_REG_SP, STACK)
+        self.uc.emu_start(self.symbols["appMain"] | 1, RETURN, timeout=10_000_000)
+        self.uc.hook_del(hook)
+        assert now[0] > until_ms
+
+    def beat(self, time_ms: int, limit_ms: int) -> None:
+        """A client writes fledge.heartbeat: the value, then the callback of its entry in the firmware's table."""
+        self.uc.mem_write(self.symbols["xTickCount"], struct.pack("<I", time_ms))
+        address, callback = self._parameter("heartbeat")
+        self.uc.mem_write(address, struct.pack("<H", limit_ms))
+        self.call_at(callback)
+
+    def _parameter(self, name: str) -> tuple[int, int]:
+        """Address and callback in the group `fledge`."""
+        entry = self.symbols["__params_fledge"]
+        for _ in range(100):
+            _, label, address, callback, _ = struct.unpack("<I4I", self.uc.mem_read(entry, PARAMETER_BYTES))
+            if self.text(label) == name:
+                return address, callback
+            entry += PARAMETER_BYTES
+        raise AssertionError(f"no parameter fledge.{name}")
 
     def tick(self, time_ms: int, state: bytes, sensors: bytes, setpoint: bytes) -> tuple[Any, int]:
         """One call of the stabilizer: normalizedForces and controlMode."""
@@ -138,6 +192,11 @@ class Firmware:
         wanted = [int(sum(map(np.float32, each), np.float32(thrust))) for each in terms]
         excess = max(0, max(wanted) - 0xFFFF)
         return [float(np.float32(max(0, each - excess)) / np.float32(0xFFFF)) for each in wanted]
+
+    def switches(self) -> tuple[int, int]:
+        """fledge.enable and fledge.ref."""
+        enable, reference = bytes(self.uc.mem_read(self.symbols["fledge_parameters"], 2))
+        return enable, reference
 
     def enable(self, value: int) -> None:
         self.uc.mem_write(self.symbols["fledge_parameters"], bytes([value]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,12 @@ from fledge_hil.wire import Wire
 from fledge_sim.policy import Policy
 
 PLAN = Plan(kind="hover", height=0.5, hover_seconds=2.5, climb_seconds=1.5, settle_seconds=0.5)
+CAMERA = {
+    "type": "ViewerCameraMessage",
+    **dict.fromkeys(("position", "look_at", "up_direction"), (0.0, 0.0, 1.0)),
+    **{"wxyz": (1.0, 0.0, 0.0, 0.0), "fov": 1.0, "near": 0.1, "far": 9.0, "image_height": 9, "image_width": 9},
+}
+"""With which a page of viser says that it is ready."""
 Flown = tuple[FlightLog, TickLog]
 
 
@@ -77,7 +85,48 @@ def test_a_flight_can_be_looked_at(flown: Flown) -> None:
     view.replay(log, None, scene, speed=50.0, loops=1)
     with urllib.request.urlopen(scene.url, timeout=10) as page:
         assert b"<html" in page.read().lower()
-    scene.server.stop()
+    scene.close()
+
+
+def messages_of(frame: bytes) -> list[dict[str, Any]]:
+    """What viser sent: two lengths, then MessagePack in Zstandard, then arrays."""
+    import msgspec
+    import zstandard
+
+    size = int.from_bytes(frame[8:16], "little")
+    inner = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(frame[16 : 16 + size]))
+    return list(inner["messages"])
+
+
+def test_a_live_flight_is_sent_to_whoever_looks_and_keeps_to_real_time(
+    trained_policy: Policy, board_cache: Path
+) -> None:
+    pytest.importorskip("viser", reason="optional: pip install fledge[view]")
+    import msgspec
+    from fledge_hil import view
+    from websockets.sync.client import connect
+
+    scene = view.Scene(0)
+    assert not scene.wait_for_viewer(0.1)
+    address = f"ws://127.0.0.1:{scene.server.get_port()}"
+    with connect(address, subprotocols=["viser-v1.1.1"], max_size=None) as browser:  # type: ignore[list-item]
+        browser.send(msgspec.msgpack.encode(CAMERA))
+        assert scene.wait_for_viewer(10.0)
+        live, start = view.Live(scene), time.monotonic()
+        plan = dataclasses.replace(PLAN, hover_seconds=0.5, climb_seconds=1.0, settle_seconds=0.0)
+        drone, _ = VirtualDrone("host", cache=board_cache).build(trained_policy)
+        log = pilot.fly_over(Wire(drone), trained_policy, plan, live)
+        assert time.monotonic() - start >= 0.9 * log.device_seconds
+        heights: list[float] = []
+        said: list[str] = []
+        while not said or "touch-down" not in said[-1]:
+            for message in messages_of(bytes(browser.recv(timeout=5))):  # type: ignore[arg-type]
+                if message.get("name") == "/drone" and "position" in message:
+                    heights.append(message["position"][2])
+                said += [message["updates"]["_markdown"]] if "_markdown" in message.get("updates", {}) else []
+    scene.close()
+    assert plan.height - 0.1 < max(heights) < plan.height + 0.3
+    assert any("hover" in text for text in said)
 
 
 def test_a_log_of_ticks_can_be_timed_from_the_command_line(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fledge_hil import flight_log, pilot, soak
-from fledge_hil.flight_log import FlightLog, Minute
+from fledge_hil.flight_log import FlightLog, Minute, Soak
 from fledge_hil.plans import Plan
 from fledge_hil.rig import Processor, VirtualDrone
 from fledge_hil.scores import score
@@ -16,7 +16,7 @@ from fledge_hil.wire import Wire
 from fledge_sim.policy import Policy
 
 PLAN = Plan(kind="soak", duration=20.0, hover_seconds=2.5, climb_seconds=1.5, settle_seconds=0.5)
-MINUTE = Minute(0.0, 60.0, 0.02, 0.05, 1.0, 0, 0, 30000, 1.0, 4.0, 100.0)
+MINUTE = Minute(0.0, 60.0, 0.02, 0.05, 1.0, 0, 0, 30000, 1.0, 4.0)
 
 
 def fly(policy: Policy, cache: Path, processor: Processor, **changes: object) -> FlightLog:
@@ -37,6 +37,8 @@ def test_twenty_seconds_without_a_miss_or_a_guard(emulated: FlightLog, trained_p
     assert (minute.misses, minute.guards, minute.policy_share) == (0, 0, 1.0)
     assert minute.seconds == pytest.approx(20.0, abs=0.1)
     assert minute.inferences > 9000
+    assert len(emulated.soak.peak_memory) == 1
+    assert emulated.soak.peak_memory[0] > 10
 
 
 def test_the_same_seeds_give_the_same_digest_on_either_processor(
@@ -77,13 +79,13 @@ def test_only_the_last_minutes_are_kept(
     ],
 )
 def test_every_minute_is_judged(changes: dict[str, float], match: str) -> None:
-    minutes = [MINUTE, dataclasses.replace(MINUTE, **changes)]  # type: ignore[arg-type]
-    (reason,) = soak.reasons(minutes, 0.15, 0.5)
+    minutes = (MINUTE, dataclasses.replace(MINUTE, **changes))  # type: ignore[arg-type]
+    (reason,) = soak.reasons(Soak(minutes, ""), 0.15, 0.5)
     assert match in reason
     assert "minute 2" in reason
 
 
 def test_growing_memory_fails() -> None:
-    minutes = [dataclasses.replace(MINUTE, peak_memory=100.0 + 10 * number) for number in range(6)]
-    assert soak.growth(minutes) == 30.0
-    assert "grew by 30 MB" in next(soak.reasons(minutes, 0.15, 0.5))
+    growing = Soak((MINUTE,) * 6, "", tuple(100.0 + 10 * number for number in range(6)))
+    assert soak.growth(growing) == 30.0
+    assert "grew by 30 MB" in next(soak.reasons(growing, 0.15, 0.5))

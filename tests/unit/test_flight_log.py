@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fledge_hil import flight_log, tables
-from fledge_hil.flight_log import COLUMNS, FlightLog, Phase
+from fledge_hil.flight_log import COLUMNS, FlightLog, Minute, Phase, Soak
 from fledge_hil.tables import Table, columns
 from fledge_sim.errors import FledgeError
 
@@ -20,7 +20,16 @@ def test_round_trip(tmp_path: Path) -> None:
     flight_log.save(LOG, tmp_path / "flight.csv.gz")
     loaded = flight_log.load(tmp_path / "flight.csv.gz")
     assert np.array_equal(loaded.table, TABLE)
-    assert dataclasses.replace(loaded, table=TABLE) == dataclasses.replace(LOG, table=TABLE)
+    assert dataclasses.replace(loaded, table=TABLE) == dataclasses.replace(LOG, table=TABLE, wall_seconds=0.0)
+
+
+def test_the_same_flight_gives_the_same_bytes_however_long_it_took(tmp_path: Path) -> None:
+    minute = Minute(0.0, 60.0, 0.02, 0.05, 1.0, 0, 0, 30000, 1.0, 4.0)
+    for name, seconds, memory in (("a", 1.0, 80.0), ("b", 9.0, 120.0)):
+        soak = Soak((minute,), "00", (memory,))
+        flight_log.save(dataclasses.replace(LOG, wall_seconds=seconds, soak=soak), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert flight_log.load(tmp_path / "a").soak == Soak((minute,), "00")
 
 
 def test_round_trip_of_an_aborted_flight_without_rows(tmp_path: Path) -> None:

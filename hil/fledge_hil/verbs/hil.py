@@ -64,7 +64,8 @@ class Options:
     out: Path | None = None
     """Directory of report.html, report.json and flight.csv.gz; default: `flight` beside the policy."""
     view: bool = False
-    """Show the flight in the browser while it is flown, on port 8080."""
+    """Show the flight in the browser while it is flown, on port 8080: it begins when the page is open, or after 20 s,
+    and a virtual drone keeps to real time."""
     dry_run: bool = False
     """Say what would be flown, and stop."""
 
@@ -149,14 +150,16 @@ def watched(options: Options, progress: Watch) -> Watch:
     """The same, and the drone in the browser if that was asked for."""
     if not options.view:
         return progress
-    from fledge_hil.view import Scene
+    from fledge_hil import view
 
-    scene = Scene(8080)
-    screen.say(f"look at {scene.url}")
+    scene = view.Scene(8080)
+    screen.say(f"look at {scene.url}; the flight begins when the page is open, or in {view.PATIENCE:.0f} s")
+    scene.wait_for_viewer(view.PATIENCE)
+    live = view.Live(scene)
 
     def both(now: Progress) -> None:
         progress(now)
-        scene.show(now.position, now.quaternion, now.reference, f"**{now.time:.1f} s** · {now.phase}")
+        live(now)
 
     return both
 
@@ -211,7 +214,7 @@ def show(findings: Findings, log: FlightLog) -> None:
 
 def _show_soak(soak: Soak) -> None:
     minutes = soak.minutes
-    worst, grown = max(minutes, key=lambda minute: minute.rmse), growth(minutes)
+    worst, grown = max(minutes, key=lambda minute: minute.rmse), growth(soak)
     screen.say(
         f"soak: {sum(minute.seconds for minute in minutes):.0f} s, {minutes[-1].inferences} inferences, "
         f"{minutes[-1].misses} missed deadlines, worst minute {screen.centimetres(worst.rmse)} RMSE, largest error "

@@ -5,6 +5,7 @@
 #include "FreeRTOS.h"
 #include "app.h"
 #include "app_channel.h"
+#include "commander.h"
 #include "crtp_commander_high_level.h"
 #include "fledge_app.h"
 #include "in_the_loop.h"
@@ -24,13 +25,15 @@ static volatile uint32_t beat_ms;
 
 void report_heartbeat(void) { beat_ms = xTaskGetTickCount(); }
 
-/* Nobody is there any more: straight down, with the firmware's controller and planner. */
+/* Nobody is there any more: straight down, with the firmware's controller and planner, which would not be heard after
+ * streamed set-points unless their priority is given up. */
 static void watch_heartbeat(void) {
     const uint32_t limit_ms = fledge_parameters.heartbeat_ms;
     if (limit_ms == 0u || xTaskGetTickCount() - beat_ms <= limit_ms || !supervisorIsFlying()) return;
     fledge_parameters.heartbeat_ms = 0;
     fledge_parameters.enable = fledge_parameters.reference = 0;
     DEBUG_PRINT("no heartbeat, landing\n");
+    commanderRelaxPriority();
     crtpCommanderHighLevelLand(0.0f, fmaxf(LANDING_MIN, fledge_input.position_world[2] / LANDING_SPEED));
 }
 
