@@ -24,6 +24,8 @@ TAIL = 300
 """Samples of a live flight whose track is drawn: half a minute."""
 ARM = 0.046
 """[m] drawn from centre to rotor; a picture, not a robot."""
+CAMERA, LOOK_AT = (1.3, -1.7, 1.5), (0.0, 0.0, 0.5)
+"""[m], where the view begins."""
 _BLUE, _ORANGE, _DARK, _RED = (31, 111, 235), (217, 115, 13), (29, 39, 51), (192, 54, 44)
 
 
@@ -39,6 +41,7 @@ class Scene:
             self.server: Any = viser.ViserServer(host=host, port=port, label="fledge", verbose=False)
         scene = self.server.scene
         scene.set_up_direction("+z")
+        self.server.initial_camera.position, self.server.initial_camera.look_at = CAMERA, LOOK_AT
         scene.add_grid("/floor", width=5.0, height=5.0, plane="xy", cell_size=0.25)
         self._frame = scene.add_frame("/drone", axes_length=0.09, axes_radius=0.003)
         scene.add_box("/drone/body", color=_DARK, dimensions=(0.05, 0.03, 0.02))
