@@ -123,7 +123,7 @@ def _bristle(arm: Arm, joint: Joint) -> str:
     coulomb = arm.servo.coulomb_friction / joint.travel
     stiffness, damping = BRISTLE_STIFFNESS / joint.travel**2, BRISTLE_DAMPING / joint.travel**2
     return (
-        f'    <dcmotor name="{joint.name}_friction" joint="{joint.name}" input="none" motorconst="0" resistance="1" '
+        f'    <dcmotor name="{joint.name}_friction" joint="{joint.name}" input="none" motorconst="1e-9" resistance="1" '
         f'lugre="{stiffness!r} {damping!r} {coulomb!r} {coulomb!r} 0.1"/>'
     )
 
