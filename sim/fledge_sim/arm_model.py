@@ -41,9 +41,9 @@ class ModelOptions:
     collisions: bool = True
     """Shapes collide."""
     scene: str = ""
-    """Further elements of <worldbody>."""
+    """Further elements of <worldbody>, behind the arm."""
     held: str = ""
-    """Further elements of the body that the fixed pad is on."""
+    """Further elements of the body that the fixed pad is on, behind the gripper."""
     pad_friction: float = 0.8
     pad_stiffness: tuple[float, float] = (0.004, 1.0)
     """MuJoCo's solref of the pads' contact: time constant [s] and damping ratio."""
@@ -63,8 +63,8 @@ def mjcf(arm: Arm, options: ModelOptions = ModelOptions()) -> str:
         "  <worldbody>",
         f'    <geom name="base" type="box" size="{_text(arm.base_size)}" pos="0 0 {arm.base_size[2]!r}" '
         f'contype="{SCENE_BIT}" conaffinity="{OBJECT_BIT}"/>',
-        *([options.scene] if options.scene else []),
         *_bodies(arm, options),
+        *([options.scene] if options.scene else []),
         "  </worldbody>",
         "  <actuator>",
         *(_position(arm, joint) for joint in arm.joints),
@@ -76,7 +76,7 @@ def mjcf(arm: Arm, options: ModelOptions = ModelOptions()) -> str:
 
 
 def _bodies(arm: Arm, options: ModelOptions) -> list[str]:
-    """The links, one inside the other; the gripper's inside the last of the chain."""
+    """The links, one inside the other, and what is held beside the gripper: the arm's joints come first, in order."""
     lines, parent = [], np.zeros(3)
     for index, joint in enumerate(arm.joints):
         point = np.array(joint.point)
@@ -88,7 +88,8 @@ def _bodies(arm: Arm, options: ModelOptions) -> list[str]:
         )
         lines += _shapes(arm, index, options)
         parent = point
-    return lines + ["    </body>"] * len(arm.joints)
+    held = [options.held] if options.held else []
+    return [*lines, "    </body>", *held, *["    </body>"] * len(arm.chain)]
 
 
 def _joint(arm: Arm, joint: Joint, options: ModelOptions) -> list[str]:
@@ -150,7 +151,6 @@ def _shapes(arm: Arm, index: int, options: ModelOptions) -> list[str]:
     ]
     if not moving:
         lines.append(f'      <site name="tip" pos="{_text(np.array(arm.tip) - point)}"/>')
-        lines += [options.held] if options.held else []
     return lines
 
 

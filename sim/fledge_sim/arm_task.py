@@ -1,0 +1,113 @@
+"""What a task of the arm is: a scene, beginnings, a goal to be seen, a reward in groups, and what counts as success.
+
+A task is a frozen configuration without state of its own: what it remembers per world is in arrays that the environment
+keeps for it, so that an environment's state is one thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fledge_sim.arm import Arm
+    from fledge_sim.arm_draws import Draws
+    from fledge_sim.arm_model import ModelOptions
+    from fledge_sim.arm_plant import ArmPlant
+
+Float64 = NDArray[np.float64]
+Index = NDArray[np.intp]
+Memory = dict[str, Float64]
+"""Arrays (n, ...) of a task, by name."""
+
+GROUPS = ("task", "smoothness", "contact")
+"""Of every task's reward."""
+
+
+@dataclass(frozen=True)
+class ArmState:
+    """The truth after a step; n worlds."""
+
+    plant: ArmPlant
+    worlds: Index | slice
+    """Which of the plant's; n counts them."""
+    q: Float64
+    """(n, J) [rad, m]"""
+    v: Float64
+    """(n, J) [rad/s, m/s]"""
+    tip: Float64
+    """Of the grip frame, base axes, (n, 3) [m]."""
+    target: Float64
+    """That the policy's action led to, (n, J)."""
+    action: Float64
+    """(n, A) in [-1, 1]; zero after a beginning."""
+    action_before: Float64
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of the state that a step led to."""
+
+    groups: Float64
+    """(n, G), in the order of GROUPS."""
+    terminated: NDArray[np.bool_]
+    """(n,)"""
+    success: NDArray[np.bool_]
+    """(n,): the task is fulfilled now."""
+    distance: Float64
+    """(n,): to what the task asks for [m]."""
+
+
+class TaskConfig(Protocol):
+    """See the module's docstring."""
+
+    @property
+    def goal_size(self) -> int:
+        """Numbers of the term goal."""
+
+    @property
+    def truth_size(self) -> int:
+        """Numbers of `truth`."""
+
+    @property
+    def moves_gripper(self) -> bool:
+        """Whether the policy controls the gripper as well."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is between the pads, which touch can feel."""
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Of its curriculum, each with a level from 0 to 1."""
+
+    def model(self, arm: Arm, timestep: float) -> ModelOptions:
+        """Scene, contacts and what is in the hand."""
+
+    def memory(self, n: int) -> Memory:
+        """Arrays that the task keeps."""
+
+    def begin(
+        self, plant: ArmPlant, worlds: Index, draws: Draws, memory: Memory, level: Mapping[str, float]
+    ) -> Float64:
+        """Draw an episode of worlds (m,) into memory; returns joint positions (m, J) to begin from."""
+
+    def placed(self, plant: ArmPlant, worlds: Index, memory: Memory) -> None:
+        """Put what is not the arm where the episode has it, after the arm has been put."""
+
+    def before(self, state: ArmState, memory: Memory, timestep: Float64) -> None:
+        """What has to happen before the physics of a step, for example slip in the hand."""
+
+    def goal(self, tip: Float64, memory: Memory, worlds: Index | slice) -> Float64:
+        """Term goal (m, goal_size) of worlds (m,) for the sensed tip (m, 3)."""
+
+    def truth(self, state: ArmState, memory: Memory) -> Float64:
+        """What only the critic knows of the task, (n, truth_size)."""
+
+    def score(self, state: ArmState, memory: Memory, level: Mapping[str, float]) -> Score:
+        """Reward, end and success."""
