@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from fledge_sim.contract import Contract, NetworkShape, ObservationTerm
+from fledge_sim.contract import ActionMapping, Contract, NetworkShape, ObservationTerm
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy, Weights, assemble
 
@@ -49,7 +49,7 @@ def load(path: Path, contract: Contract | None = None) -> Policy:
                 "the model carries no contract; say what its inputs and outputs mean with --contract FILE "
                 "(`fledge import MODEL --draft FILE` writes one to begin with)"
             )
-        shape, weights = translate(model, contract.observation)
+        shape, weights = translate(model, contract)
     except OnnxImportError as error:
         raise OnnxImportError(f"{path}: {error}") from error
     if shape != contract.network:
@@ -75,10 +75,10 @@ def read_model(path: Path) -> Any:
     return model
 
 
-def translate(model: Any, terms: Sequence[ObservationTerm]) -> tuple[NetworkShape, Weights]:
-    """Network and weights of a policy whose observation has these terms. Raises OnnxImportError."""
+def translate(model: Any, contract: Contract) -> tuple[NetworkShape, Weights]:
+    """Network and weights of a policy with the contract's observation and outputs. Raises OnnxImportError."""
     try:
-        found, scales = _recognised(model, terms)
+        found, scales = _recognised(model, contract)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise OnnxImportError(f"the model is damaged ({_first_line(error)}); export it again") from error
     first = "gru.weight_input" if found.network.kind == "gru" else "dense0.weight"
@@ -117,7 +117,8 @@ def _own(path: Path, contract: Contract | None) -> Policy:
     return policy
 
 
-def _recognised(model: Any, terms: Sequence[ObservationTerm]) -> tuple[Recognised, Float64]:
+def _recognised(model: Any, contract: Contract) -> tuple[Recognised, Float64]:
+    terms = contract.observation
     _check_order(model, [term.name for term in terms])
     variables = Variables()
     inputs = {entry.name: _input(entry, variables) for entry in _inputs(model)}
@@ -135,8 +136,10 @@ def _recognised(model: Any, terms: Sequence[ObservationTerm]) -> tuple[Recognise
         others = _others(graph, [name for name in names if name != chosen])
     except RecursionError as error:
         raise OnnxImportError("the model is too deep to be a policy") from error
-    if action.offset.size != 4:
-        raise OnnxImportError(f"output '{chosen}' has {action.offset.size} numbers; a quadrotor has four motors")
+    if action.offset.size != contract.outputs:
+        rotors = isinstance(contract.action, ActionMapping)
+        wanted = "a quadrotor has four motors" if rotors else f"the contract moves {contract.outputs} joints"
+        raise OnnxImportError(f"output '{chosen}' has {action.offset.size} numbers; {wanted}")
     return recognise(action, others, observation, variables), scales
 
 
@@ -224,7 +227,7 @@ def _first_line(error: Exception) -> str:
 
 def with_network(contract: Contract, model: Any) -> Contract:
     """The contract with the network that the model turns out to have. Raises OnnxImportError."""
-    shape, _ = translate(model, contract.observation)
+    shape, _ = translate(model, contract)
     return dataclasses.replace(contract, network=shape)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_sim import frames
+from fledge_sim.contract import ActionMapping
 from fledge_sim.policy import Float32, Policy, forward
 from numpy.typing import NDArray
 
@@ -29,13 +30,17 @@ class Sequence:
 
 
 def make(policy: Policy, steps: int, seed: int) -> tuple[Sequence, Sequence, Sequence]:
-    """Random, flight-like, edge; the same for the same seed."""
+    """Random, flight-like (of an arm: motion-like), edge; the same for the same seed."""
     generator = np.random.default_rng(seed)
     size = policy.contract.recurrent_size
     states = generator.uniform(-1, 1, (3, size)).astype(np.float32)
     return (
         Sequence("random", _random(policy, steps, generator), states[0]),
-        Sequence("flight", _flight(policy, steps, generator), np.zeros(size, np.float32)),
+        Sequence(
+            "flight" if isinstance(policy.contract.action, ActionMapping) else "motion",
+            _flight(policy, steps, generator),
+            np.zeros(size, np.float32),
+        ),
         Sequence("edge", _edge(policy, generator), states[2]),
     )
 
@@ -65,7 +70,7 @@ def _edge(policy: Policy, generator: np.random.Generator) -> Float32:
 
 
 def _flight(policy: Policy, steps: int, generator: np.random.Generator) -> Float32:
-    """Smooth errors that decay, a turning body, the reference's own past actions: what a flying policy sees."""
+    """Smooth errors that decay, a turning body, the reference's own past actions: what a policy in use sees."""
     contract = policy.contract
     time = np.arange(steps)[:, None] * DT
     decay = np.exp(-time)

@@ -45,7 +45,7 @@ def recognise(action: Form, others: Sequence[Form], observation: Float64, variab
     """The network behind `action`.
 
     Args:
-        action: (4,) forms.
+        action: (O,) forms.
         others: flat forms of the graph's other outputs, among them the next state of a gru.
         observation: index of the variable of each observation element, contract order.
         variables: all of them.

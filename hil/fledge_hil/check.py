@@ -7,14 +7,12 @@ on silicon (fledge_export.timing).
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from fledge_export import package, parity, parity_inputs, timing
@@ -30,38 +28,25 @@ from fledge_export.taint import TaintError
 from fledge_export.timing import Timing, TimingError
 from fledge_export.wcet import WcetError
 from fledge_sim import robot as robots
+from fledge_sim.contract import ActionMapping
 from fledge_sim.policy import Float32, Policy
 
+from fledge_hil.check_report import QUADROTOR, CheckReport, Found, Line, Sizes, allowed, network
 from fledge_hil.control_tick import flight_tick
 from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
 from fledge_hil.ticks import differing_ticks, reuses_history, stack_used, time_ticks
 
-TIME_BUDGET = 500.0
-"""[us], half of the firmware's 1 kHz tick, for the upper bound."""
-STACK_BUDGET = 450
-"""[bytes], a quarter of the firmware's task that calls the policy."""
 ROWS = 16
 """Random and flight-like inputs whose path is followed, each."""
 FLIPS = 8
 """Single-bit errors that the self-test must find."""
 HOST, TARGET, ONNX, TORCH = "host C", "emulated Cortex-M4F", "onnxruntime", "torch"
 MEAN_ERROR = {"int16": 1e-3, "int8": 1e-2}
-"""On actions in [-1, 1], of integers against the float32 policy on what it sees in flight."""
+"""On actions in [-1, 1], of integers against the float32 policy on what it sees in use."""
 HELD_OUT_SEED, HELD_OUT_ROWS = 1, 2000
-"""Of the flights on which it is measured: others than those of the calibration."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One check."""
-
-    name: str
-    passed: bool
-    detail: str
-    short: str = "ok"
-    """When it passed, for a column."""
+"""Of what it is measured on: other flights than those of the calibration."""
 
 
 @dataclass(frozen=True)
@@ -79,44 +64,6 @@ class Reference:
         return Reference(policy, calibrate(policy, robots.load(robot) if robot else None, seed=HELD_OUT_SEED))
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Of the image around the policy [bytes]."""
-
-    code: int
-    constants: int
-    """Weights and golden vectors, in flash"""
-    ram: int
-    stack: int
-    """Deepest in one step"""
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """All that was found out about one policy."""
-
-    passed: bool
-    contract_sha256: str
-    robot: str
-    quantisation: str
-    network: str
-    parameters: int
-    instructions: int
-    """Per inference."""
-    cycles: tuple[int, int, int]
-    """Lower, nominal, upper: modelled, not measured on silicon."""
-    microseconds: tuple[float, float, float]
-    """The same at 168 MHz."""
-    ticks: tuple[tuple[float, float, float], ...]
-    """Where sums of past actions are kept: take-over, the native period after it, one in steady flight [us]."""
-    sizes: Sizes
-    lines: tuple[Line, ...]
-
-    def to_json(self) -> str:
-        """Readable, keys sorted."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
-
-
 def check(policy: Policy, directory: Path) -> CheckReport:
     """Export into `directory`, build there for host and target, and try everything.
 
@@ -132,7 +79,8 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
     measured = measure(target, policy)
     reusing = time_ticks(target) if reuses_history(target) else ()
-    sizes = _sizes(target, policy)
+    sizes, bounds = _sizes(target, policy), allowed(policy.contract)
+    flies = isinstance(policy.contract.action, ActionMapping)
     proved = _guarded("input independence", partial(_proved, target))
     lines = (
         *_parity(policy, host, target, reference),
@@ -144,9 +92,9 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
         _guarded("one path", partial(_one_path, target, policy)),
         _guarded("alignment", partial(_alignment, target, policy)),
         _lint(target.mcu.image.path),
-        _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper)),
-        _stack(sizes),
-        *([_guarded("control tick", partial(_control_tick, directory))] if proved.passed else []),
+        _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper), bounds.time),
+        _stack(sizes, bounds.stack),
+        *([_guarded("control tick", partial(_control_tick, directory))] if flies and proved.passed else []),
     )
     cycles = measured.cycles
     return CheckReport(
@@ -154,7 +102,7 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
         contract_sha256=policy.contract.sha256,
         robot=policy.contract.robot,
         quantisation=policy.contract.quantisation,
-        network=_network(policy),
+        network=network(policy.contract),
         parameters=policy.parameter_count,
         instructions=measured.instructions,
         cycles=(cycles.lower, cycles.nominal, cycles.upper),
@@ -165,23 +113,10 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     )
 
 
-def _network(policy: Policy) -> str:
-    network = policy.contract.network
-    return f"{network.kind} {'-'.join(map(str, (policy.contract.observation_size, *network.hidden, 4)))}"
-
-
 def time_inference(policy: Policy, directory: Path) -> Timing:
     """Modelled time of one inference; builds the image in `directory`."""
     package.export(policy, directory)
     return measure(EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy), policy)
-
-
-class Found(NamedTuple):
-    """Outcome of one check."""
-
-    passed: bool
-    detail: str
-    short: str = "ok"
 
 
 def _guarded(name: str, test: Callable[[], Found | tuple[bool, str]]) -> Line:
@@ -213,12 +148,13 @@ def _accuracy(policy: Policy, host: HostPolicy, name: str, engine: parity.Engine
     chosen = np.linspace(0, len(flown.observations) - 1, HELD_OUT_ROWS).astype(int)
     observations, states = flown.observations[chosen], flown.states[chosen]
     difference = np.abs(host.step(observations, states)[0] - engine(observations, states)[0])
-    mean, allowed = float(difference.mean()), MEAN_ERROR[policy.contract.quantisation]
+    mean, bound = float(difference.mean()), MEAN_ERROR[policy.contract.quantisation]
+    where = allowed(policy.contract).moving
     detail = (
-        f"actions differ by {mean:.1e} on average (at most {allowed:.0e} allowed), {np.quantile(difference, 0.99):.1e} "
-        f"at the 99th percentile, {difference.max():.1e} at most, over {HELD_OUT_ROWS} steps in flight"
+        f"actions differ by {mean:.1e} on average (at most {bound:.0e} allowed), {np.quantile(difference, 0.99):.1e} "
+        f"at the 99th percentile, {difference.max():.1e} at most, over {HELD_OUT_ROWS} steps {where}"
     )
-    return Line(f"parity: {name}", mean <= allowed, detail, f"mean {mean:.1e}")
+    return Line(f"parity: {name}", mean <= bound, detail, f"mean {mean:.1e}")
 
 
 def _second_opinion(policy: Policy, directory: Path) -> Iterator[Line]:
@@ -317,12 +253,10 @@ def measure(target: EmulatedPolicy, policy: Policy) -> Timing:
     return timing.model(target.mcu.image.path, trace.blocks, trace.flash_reads)
 
 
-def _time(measured: Timing) -> Line:
+def _time(measured: Timing, budget: float) -> Line:
     lower, nominal, upper = measured.microseconds
-    detail = (
-        f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper), at most {TIME_BUDGET:.0f} allowed"
-    )
-    return Line("time", upper <= TIME_BUDGET, detail, f"{upper:.0f} us")
+    detail = f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper), at most {budget:.0f} allowed"
+    return Line("time", upper <= budget, detail, f"{upper:.0f} us")
 
 
 def _control_tick(directory: Path) -> Found:
@@ -333,13 +267,13 @@ def _control_tick(directory: Path) -> Found:
         return Found(False, str(error))
     lower, nominal, upper = tick.microseconds
     time = f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us on the worst path, of which the policy {tick.policy_us:.0f}"
-    detail = f"{time}; {TIME_BUDGET:.0f} allowed; {tick.worst.stack} bytes of stack on the deepest"
-    return Found(upper <= TIME_BUDGET, detail, f"{upper:.0f} us")
+    detail = f"{time}; {QUADROTOR.time:.0f} allowed; {tick.worst.stack} bytes of stack on the deepest"
+    return Found(upper <= QUADROTOR.time, detail, f"{upper:.0f} us")
 
 
-def _stack(sizes: Sizes) -> Line:
-    detail = f"{sizes.stack} of {STACK_BUDGET} bytes in one step"
-    return Line("stack", sizes.stack <= STACK_BUDGET, detail, f"{sizes.stack} bytes")
+def _stack(sizes: Sizes, budget: int) -> Line:
+    detail = f"{sizes.stack} of {budget} bytes in one step"
+    return Line("stack", sizes.stack <= budget, detail, f"{sizes.stack} bytes")
 
 
 def _sizes(target: EmulatedPolicy, policy: Policy) -> Sizes:

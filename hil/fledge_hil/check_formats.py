@@ -16,7 +16,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fledge_hil.check import CheckReport, Reference, check_source
+from fledge_hil.check import Reference, check_source
+from fledge_hil.check_report import CheckReport
 from fledge_hil.formats import QUANTISATIONS, Quantisation, convert
 
 WORDS = {

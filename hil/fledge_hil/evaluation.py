@@ -79,7 +79,7 @@ def _of_model(path: Path, contract: Path | None, name: str) -> Candidate:
     model = onnx_import.read_model(path)
     if given is not None and not any(entry.key == "contract" for entry in model.metadata_props):
         try:
-            onnx_import.translate(model, given.observation)
+            onnx_import.translate(model, given)
         except OnnxImportError as reason:
             controller = onnx_controller.load(path, given)
             screen.say(f"{path}: {reason}; onnxruntime runs it as it is, it cannot be exported")

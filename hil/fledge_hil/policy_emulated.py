@@ -19,14 +19,14 @@ class EmulatedPolicy:
     """Same calls as fledge_export.bare.HostPolicy."""
 
     def __init__(self, elf: Path, policy: Policy) -> None:
-        """Boot the image. `policy` only says how long input and state are. Raises ImageError or McuFault."""
+        """Boot the image. `policy` only says how long input, state and output are. Raises ImageError or McuFault."""
         self.mcu = Mcu(elf)
         self.contract = policy.contract
         self._inputs, self._states = policy.contract.observation_size, policy.contract.recurrent_size
 
     def step(self, observation: Float32, state: Float32) -> tuple[Float32, Float32]:
-        """One native step per row: (n, I), (n, S) -> action (n, 4), next state (n, S)."""
-        actions = np.empty((len(observation), 4), np.float32)
+        """One native step per row: (n, I), (n, S) -> action (n, O), next state (n, S)."""
+        actions = np.empty((len(observation), self.contract.outputs), np.float32)
         following = np.empty((len(observation), self._states), np.float32)
         for index, (row, before) in enumerate(zip(observation, state, strict=True)):
             self._post(row, before)

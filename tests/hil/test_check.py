@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fledge_export import package
 from fledge_export.build import ARM_GCC
-from fledge_hil.check import CheckReport, check, check_source, time_inference
+from fledge_hil.check import check, check_source, time_inference
+from fledge_hil.check_report import CheckReport
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import EmulatedPolicy
 from fledge_sim import policy as policies

@@ -15,8 +15,9 @@ from fledge_export.build import ARM_GCC
 from fledge_export.calibrate import calibrate
 from fledge_export.emit_c import emit
 from fledge_hil import check_formats
-from fledge_hil.check import CheckReport, Reference, check_source
+from fledge_hil.check import Reference, check_source
 from fledge_hil.check_formats import Proof
+from fledge_hil.check_report import CheckReport
 from fledge_hil.cli import run
 from fledge_sim import policy as policies
 from fledge_sim.contract import NetworkShape

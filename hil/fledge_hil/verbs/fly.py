@@ -29,7 +29,7 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
 from fledge_hil import check, formats, recording, screen
-from fledge_hil.check import CheckReport
+from fledge_hil.check_report import CheckReport
 from fledge_hil.flight_log import FILE, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
