@@ -6,7 +6,7 @@ SEED ?= 0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 NATIVE := $(wildcard CMakeLists.txt */native/*.c */native/*.h)
 
-.PHONY: fly test firmware check format clean dist
+.PHONY: fly test firmware flash check format clean dist
 
 ## train, export, prove, and fly on the virtual Crazyflie; report in runs/fly-SEED/report.html
 fly: $(VENV)/.installed
@@ -20,6 +20,10 @@ test: $(VENV)/.developer
 ## Crazyflie's
 firmware: $(VENV)/.installed
 	$(BIN)/python -m fledge_hil.images $(if $(POLICY),--policy $(POLICY))
+
+## a policy or an image onto a drone, checked before and after: make flash POLICY=runs/NAME/policy.npz URI=radio://0/80/2M/E7E7E7E7E7
+flash: $(VENV)/.installed
+	$(BIN)/fledge flash $(POLICY) $(if $(URI),--uri $(URI))
 
 ## lint, format, types and the direction of dependence
 check: $(VENV)/.developer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-from fledge_export.image import ImageError
+from fledge_export.image import Image, ImageError
 from fledge_sim.errors import FledgeError
 from fledge_sim.rows import STATES
 
@@ -26,8 +26,8 @@ class EmulatedBoardError(FledgeError):
 class EmulatedBoard:
     """The ELF of build_board in an emulated Cortex-M4F."""
 
-    def __init__(self, elf: Path) -> None:
-        """Load `elf` (BoardFiles.elf) and power on. Raises EmulatedBoardError or BoardLayoutError."""
+    def __init__(self, elf: Path | Image) -> None:
+        """Load a BoardFiles.elf or BoardImage.image and power on. Raises EmulatedBoardError or BoardLayoutError."""
         try:
             self._mcu = Mcu(elf)
             self._tick = self._mcu.address("board_tick")

@@ -22,6 +22,7 @@ VERBS: Mapping[str, str] = {
     "import": "make a policy of an ONNX model trained elsewhere, under a contract",
     "finetune": "quantise a policy to int8 or int16 with learning, so that it acts like the float network",
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
+    "flash": "put firmware or a policy on a Crazyflie, real or virtual: checked before, verified, checked after",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
     "replay": "put a logged flight through the policy again: did the drone do what the C says?",
     "report": "compare two flights",

@@ -17,6 +17,10 @@ NULL_PACKET = b"\xff"
 """What a scan sends; any answer means that a drone is there."""
 
 
+LINK_IN_USE = "SYS: link in use"
+"""How a virtual drone's console begins for a client that it refuses; fits into one packet."""
+
+
 class Port(IntEnum):
     """Who a packet is for."""
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fledge_sim.errors import FledgeError
 
 from fledge_hil.server import Server, ServerSettings
+from fledge_hil.slot import Slot
 from fledge_hil.virtual import VirtualCrazyflie
 
 
 class Fleet:
     """Owns the servers; `serve` runs until interrupted or `until` says so."""
 
-    def __init__(self, drones: Sequence[VirtualCrazyflie], settings: ServerSettings) -> None:
-        """On consecutive ports from settings.port, or all on free ones for 0. Raises FledgeError if one is taken."""
+    def __init__(
+        self, drones: Sequence[VirtualCrazyflie], settings: ServerSettings, slots: Sequence[Slot] = ()
+    ) -> None:
+        """On consecutive ports from settings.port, or all on free ones for 0. Raises FledgeError if one is taken.
+
+        `slots` gives each of the drones a bootloader.
+        """
         self.servers: list[Server] = []
         try:
             for number, drone in enumerate(drones):
-                port = settings.port + number if settings.port else 0
-                self.servers.append(Server(drone, ServerSettings(settings.host, port, settings.mode, settings.speed)))
+                here = replace(settings, port=settings.port + number if settings.port else 0)
+                self.servers.append(Server(drone, here, slots[number] if slots else None))
         except FledgeError:
             self.close()
             raise

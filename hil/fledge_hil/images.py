@@ -99,17 +99,32 @@ def table(rows: list[Built | Skipped]) -> str:
 
 
 def _crazyflie(policy: Policy | None, robot: str, directory: Path) -> Built | Skipped:
-    platform, base = PLATFORMS[robot], os.environ.get("CRAZYFLIE_BASE", "")
-    name = f"{platform}, {robot}"
-    if not base:
-        return Skipped(name, "CRAZYFLIE_BASE names no checkout of crazyflie-firmware")
-    if shutil.which(ARM_GCC) is None:
-        return Skipped(name, f"{ARM_GCC} is not installed")
+    name = f"{PLATFORMS[robot]}, {robot}"
+    reason = cannot_build_app()
+    if reason:
+        return Skipped(name, reason)
     if policy is not None and policy.contract.robot != robot:
         return Skipped(name, f"the policy was trained for {policy.contract.robot}")
-    source = directory / f"export-{robot}"
-    export(policy or untrained(robot), source)
-    command = ["make", f"CRAZYFLIE_BASE={Path(base).resolve()}", f"POLICY={source.resolve()}"]
+    elf = build_app(policy or untrained(robot), robot, directory)
+    return _built(name, elf, app_tick(elf, (NORMAL,))[NORMAL])
+
+
+def cannot_build_app() -> str:
+    """What is missing for the Crazyflie app; empty: nothing."""
+    if not os.environ.get("CRAZYFLIE_BASE", ""):
+        return "CRAZYFLIE_BASE names no checkout of crazyflie-firmware"
+    return "" if shutil.which(ARM_GCC) else f"{ARM_GCC} is not installed"
+
+
+def build_app(policy: Policy, robot: str, directory: Path) -> Path:
+    """The Crazyflie app with a policy on board: its .elf, and a .bin beside it. Raises BuildError."""
+    reason = cannot_build_app()
+    if reason or robot not in PLATFORMS:
+        why = reason or f"it is not known on which platform {robot} flies"
+        raise BuildError(f"the image for a real drone cannot be built: {why}; see firmware/boards/crazyflie/README.md")
+    platform, source = PLATFORMS[robot], directory / f"export-{robot}"
+    export(policy, source)
+    command = ["make", f"CRAZYFLIE_BASE={Path(os.environ['CRAZYFLIE_BASE']).resolve()}", f"POLICY={source.resolve()}"]
     command.append(f"BUILD={directory.resolve()}")
     app = firmware_directory() / "boards" / "crazyflie"
     environment = {
@@ -120,9 +135,8 @@ def _crazyflie(policy: Policy | None, robot: str, directory: Path) -> Built | Sk
     )
     warnings = [line for line in (done.stdout + done.stderr).splitlines() if "warning:" in line or "error:" in line]
     if done.returncode or warnings:
-        raise BuildError(f"{name} does not build cleanly: {(warnings or [done.stderr[-200:]])[0]}")
-    elf = directory / robot / "build" / f"{platform}.elf"
-    return _built(name, elf, app_tick(elf, (NORMAL,))[NORMAL])
+        raise BuildError(f"{platform}, {robot} does not build cleanly: {(warnings or [done.stderr[-200:]])[0]}")
+    return directory / robot / "build" / f"{platform}.elf"
 
 
 def _built(name: str, elf: Path, tick: ControlTick) -> Built:

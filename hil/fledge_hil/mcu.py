@@ -82,12 +82,14 @@ class Trace:
 class Mcu:
     """One microcontroller with one program."""
 
-    def __init__(self, elf: Path, ready: str | None = "ready") -> None:
-        """Flash `elf` and power on. Raises ImageError, or McuFault if start-up never reaches the function `ready`.
+    def __init__(self, elf: Path | Image, ready: str | None = "ready") -> None:
+        """Flash `elf`, a file or what was read of one, and power on.
+
+        Raises ImageError, or McuFault if start-up never reaches the function `ready`.
 
         None: its start-up, which would need peripherals, does not run: RAM is as after power-up, the stack in CCM.
         """
-        self.image: Image = load(elf)
+        self.image = load(elf) if isinstance(elf, Path) else elf
         self._ready = ready
         self._fault: tuple[str, int] | None = None
         self.reset()

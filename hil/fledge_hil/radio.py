@@ -20,7 +20,7 @@ from cflib.crazyflie import Crazyflie
 from cflib.crtp.crtpstack import CRTPPacket
 
 from fledge_hil.client import Client, LinkError, Packet
-from fledge_hil.crtp import Port
+from fledge_hil.crtp import LINK_IN_USE, Port
 from fledge_hil.pace import acknowledge
 from fledge_hil.uri import check_uri, explain
 
@@ -54,6 +54,8 @@ class Radio(Client):
 
     def _keep(self, packet: Any) -> None:
         """In cflib's thread: all but the tables."""
+        if packet.port == Port.CONSOLE and bytes(packet.data).startswith(LINK_IN_USE.encode()):
+            self._fail("another client has the link; close that one first")
         if packet.channel or packet.port not in (Port.LOG, Port.PARAM, Port.MEMORY):
             self._packets.put((packet.port, packet.channel, bytes(packet.data)))
 

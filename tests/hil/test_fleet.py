@@ -39,7 +39,8 @@ def free_ports(count: int) -> int:
 @pytest.fixture
 def four(board_cache: Path) -> Iterator[Fleet]:
     options = sim.Options(cache=board_cache, drones=4, **FAST)  # type: ignore[arg-type]
-    fleet = Fleet(sim.build_drones(options), ServerSettings(port=0, mode="realtime"))
+    slots = sim.build_drones(options)
+    fleet = Fleet([slot.drone for slot in slots], ServerSettings(port=0, mode="realtime"), slots)
     stop = threading.Event()
     thread = threading.Thread(target=fleet.serve, args=(stop.is_set,))
     thread.start()
@@ -77,7 +78,8 @@ def test_a_swarm_takes_off_flies_and_lands(four: Fleet) -> None:
 
 def test_a_port_in_use_releases_the_others_and_says_which(board_cache: Path) -> None:
     first = free_ports(3)
-    drones = sim.build_drones(sim.Options(cache=board_cache, drones=3, **FAST))  # type: ignore[arg-type]
+    slots = sim.build_drones(sim.Options(cache=board_cache, drones=3, **FAST))  # type: ignore[arg-type]
+    drones = [slot.drone for slot in slots]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", first + 2))
         with pytest.raises(FledgeError, match=f"127.0.0.1:{first + 2}.*another with --port"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -19,7 +20,9 @@ from cflib.crtp.crtpstack import CRTPPacket
 from cflib.crtp.udpdriver import UdpDriver
 from cflib.positioning.motion_commander import MotionCommander
 from cflib.utils.reset_estimator import reset_estimator
+from fledge_hil.client import LinkError
 from fledge_hil.pace import Pace, acknowledge, acknowledged_ms
+from fledge_hil.radio import CONNECT_TIMEOUT, connect
 from fledge_hil.server import BackgroundServer, Server, ServerSettings
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_sim.errors import FledgeError
@@ -200,18 +203,51 @@ def test_app_channel_and_positions_are_accepted(connected: Crazyflie) -> None:
 # ---- who has the link ------------------------------------------------------------------------------------------------
 
 
-def test_a_second_client_takes_the_link_over(server: BackgroundServer, drone: VirtualCrazyflie) -> None:
-    first, second = (SyncCrazyflie(server.server.uri, cf=Crazyflie(rw_cache=None)) for _ in range(2))
-    with first:
-        first.wait_for_params()
-        config = block(10, "pm.vbat")
-        with SyncLogger(first, config) as log:
-            take(log, 1)
-            with second:  # the first still pings ten times per second
-                second.wait_for_params()
-                assert not drone.log.streaming
-                with SyncLogger(second, block(10, "pm.vbat")) as again:
-                    take(again, 20)
+def test_a_second_client_is_refused_while_the_first_one_lives(
+    connected: Crazyflie, server: BackgroundServer, drone: VirtualCrazyflie
+) -> None:
+    """With unmodified cflib on both sides: the first loses nothing, the second is told on its console."""
+    notices: list[str] = []
+    server.server.notice = notices.append
+    told, refused = "", threading.Event()
+
+    def hear(text: str) -> None:
+        nonlocal told
+        told += text
+        if "first\n" in told:
+            refused.set()
+
+    second = Crazyflie(rw_cache=None)
+    second.console.receivedChar.add_callback(hear)
+    with SyncLogger(connected, block(10, "pm.vbat")) as log:
+        before = take(log, 1)[0][0]
+        second.open_link(server.server.uri)
+        try:
+            assert refused.wait(5)
+            stamps = [stamp for stamp, _ in take(log, 50)]
+        finally:
+            second.close_link()
+    assert stamps == list(range(before + 10, before + 510, 10))
+    assert not second.is_connected()
+    assert re.fullmatch(r"SYS: link in use by 127\.0\.0\.1:\d+; close that client first\n", told)
+    assert len(notices) == 1
+    assert re.fullmatch(r"127\.0\.0\.1:\d+ was refused: 127\.0\.0\.1:\d+ has the link", notices[0])
+
+
+def test_the_pilot_says_that_another_client_has_the_link(connected: Crazyflie, server: BackgroundServer) -> None:
+    start = time.monotonic()
+    said = r"cannot connect to udp:.*: another client has the link; close that one first"
+    with pytest.raises(LinkError, match=said), connect(server.server.uri):
+        pass
+    assert time.monotonic() - start < CONNECT_TIMEOUT / 2
+
+
+def test_a_client_that_has_gone_makes_room_at_once(server: BackgroundServer, drone: VirtualCrazyflie) -> None:
+    for _ in range(3):
+        with SyncCrazyflie(server.server.uri, cf=Crazyflie(rw_cache=None)) as link:
+            link.wait_for_params()
+            with SyncLogger(link, block(10, "pm.vbat")) as log:
+                take(log, 3)
 
 
 def test_a_scan_finds_the_drone_and_does_not_take_the_link(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import signal
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from fledge_sim.randomize import Randomization, plus_minus
 
-from fledge_hil import formats, screen
+from fledge_hil import board_image, formats, screen
 from fledge_hil.air import Wind
 from fledge_hil.battery import Battery
 from fledge_hil.board import Board, BoardFiles, EmulatedBoard, HostBoard, build_board
@@ -34,6 +35,7 @@ from fledge_hil.parameter_store import ParameterStore
 from fledge_hil.plant import DECKS
 from fledge_hil.server import DEFAULT_PORT, Server, ServerSettings, save_recording
 from fledge_hil.settings import RADIO_ADDRESS, Settings
+from fledge_hil.slot import Slot
 from fledge_hil.virtual import VirtualCrazyflie
 
 READY = "serving"
@@ -110,9 +112,10 @@ class Options:
 def run(options: Options) -> int:
     """Serve until interrupted."""
     _check(options)
-    drones = build_drones(options)
+    slots = build_drones(options)
     mode = "realtime" if options.realtime else options.mode
-    fleet = Fleet(drones, ServerSettings(options.host, options.port, mode, options.speed))
+    drones = [slot.drone for slot in slots]
+    fleet = Fleet(drones, ServerSettings(options.host, options.port, mode, options.speed), slots)
     signal.signal(signal.SIGTERM, _interrupt)
     for server in fleet.servers:
         _introduce(server, options)
@@ -121,10 +124,10 @@ def run(options: Options) -> int:
             fleet.serve()
     finally:
         fleet.close()
-        for number, drone in enumerate(drones):
+        for number, slot in enumerate(slots):
             if options.record:
                 path = _numbered(options.record, number)
-                save_recording(drone, path)
+                save_recording(slot.drone, path)
                 screen.say(f"recording: {path}")
     _tell_speed(fleet)
     return 0
@@ -175,8 +178,8 @@ def _numbered(path: Path, number: int) -> Path:
     return path if number == 0 else path.with_name(".".join([f"{stem}-{number}", *rest]))
 
 
-def build_drones(options: Options) -> list[VirtualCrazyflie]:
-    """Those that the options describe; the board is compiled once."""
+def build_drones(options: Options) -> list[Slot]:
+    """Those that the options describe, each with its bootloader; the board is compiled once."""
     if options.policy is not None:
         policy = formats.load(options.policy, options.format, options.robot)
     elif options.format is not None:
@@ -187,7 +190,8 @@ def build_drones(options: Options) -> list[VirtualCrazyflie]:
         policy = empty_slot(robots.load(options.robot or DEFAULT_ROBOT))
     robot = robots.load(options.robot or policy.contract.robot)
     files = build_board(policy, options.cache, robot)
-    return [_build(options, policy, files, number) for number in range(options.drones)]
+    image = functools.partial(board_image.encode, files.elf, policy.contract)
+    return [Slot(_build(options, policy, files, number), image) for number in range(options.drones)]
 
 
 def _build(options: Options, policy: Policy, files: BoardFiles, number: int) -> VirtualCrazyflie:
