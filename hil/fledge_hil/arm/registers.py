@@ -33,6 +33,8 @@ LOAD_UNIT = 0.001
 """Of full duty."""
 ACCELERATION_UNIT = 100
 """[counts/s^2]"""
+DUTY_PER_P = 0.166
+"""[1/rad]: duty per position error and unit of the register P. Source: BAM's identification of the STS3215."""
 
 
 class Register(IntEnum):

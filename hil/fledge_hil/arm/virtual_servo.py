@@ -21,6 +21,7 @@ from fledge_hil.arm.registers import (
     CENTRE,
     COUNTS,
     CURRENT_UNIT,
+    DUTY_PER_P,
     EEPROM_END,
     LOAD_SIGN,
     LOAD_UNIT,
@@ -33,8 +34,6 @@ from fledge_hil.arm.registers import (
     factory,
 )
 
-P_NOMINAL = 32
-"""The register P at which a robot file gives duty_per_error."""
 PER_TURN = 2 * math.pi
 MOVING_MIN = 3.0
 """Slower counts as standing [counts/s]."""
@@ -227,7 +226,7 @@ class VirtualServo:
         self._setpoint += max(-speed * seconds, min(speed * seconds, away))
 
     def _duty(self) -> float:
-        gain = self.servo.duty_per_error * self.memory[Register.P] / P_NOMINAL
+        gain = DUTY_PER_P * self.memory[Register.P]
         limit = min(self.servo.duty_max, self.get(Register.TORQUE_LIMIT) * LOAD_UNIT)
         if self._overload:
             limit = min(limit, self.memory[Register.PROTECTIVE_TORQUE] / 100)

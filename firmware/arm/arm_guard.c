@@ -1,0 +1,167 @@
+#include "arm_guard.h"
+
+#include "finite.h"
+
+static const float lower[ARM_JOINTS] = ARM_LOWER, upper[ARM_JOINTS] = ARM_UPPER;
+
+void arm_watch_init(struct arm_watch *watch) {
+    watch->started = watch->time_ms = watch->late_window = watch->late_ticks = watch->deadline_misses = 0;
+    watch->low_ms = watch->jumped = watch->known = watch->gap = 0;
+    for (int j = 0; j < ARM_JOINTS; j++) {
+        watch->overload_ms[j] = watch->sensed_ms[j] = 0;
+        watch->before[j] = 0.0f;
+    }
+}
+
+/* A clock that stands still or runs backwards gives a huge unsigned gap. */
+uint32_t arm_watch_clock(struct arm_watch *watch, uint32_t time_ms) {
+    const uint32_t elapsed_ms = watch->started ? time_ms - watch->time_ms : 1u;
+    const uint32_t late = elapsed_ms != 1u;
+    watch->started = 1u;
+    watch->time_ms = time_ms;
+    watch->gap |= elapsed_ms > ARM_PERIOD_MAX_MS;
+    watch->late_ticks += late - (watch->late_window >> (ARM_LATE_WINDOW - 1));
+    watch->late_window = watch->late_window << 1 | late;
+    watch->deadline_misses += late;
+    return elapsed_ms;
+}
+
+_Static_assert(ARM_LATE_WINDOW == 32, "late_window drops its oldest bit by shifting");
+
+/* Counts up by cycles while it lasts, stays at the limit, falls to 0 when it ends. */
+static uint32_t lasting(uint32_t duration_ms, uint32_t present, uint32_t limit_ms) {
+    if (!present) return 0;
+    return duration_ms + SERVOS_CYCLE_MS < limit_ms ? duration_ms + SERVOS_CYCLE_MS : limit_ms;
+}
+
+static uint32_t is_low(const struct servos *servos, uint32_t j) {
+    return servos->voltage[j] < ARM_VOLTAGE_LOW * ARM_SERVO_VOLTAGE;
+}
+
+/* Further than the fastest joint comes in the time since it was sensed last. */
+static uint32_t has_jumped(const struct arm_watch *watch, const struct servos *servos, uint32_t j, uint32_t time_ms) {
+    const float seconds = 0.001f * (float)(time_ms - watch->sensed_ms[j]);
+    const float away = servos->position[j] - watch->before[j], reach = ARM_JUMP_MARGIN + ARM_SPEED_MAX * seconds;
+    return (watch->known >> j & 1u) && !(away >= -reach && away <= reach);
+}
+
+void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint32_t time_ms, uint32_t torque) {
+    uint32_t low = 0;
+    watch->jumped = 0;
+    for (uint32_t j = 0; j < ARM_JOINTS; j++) {
+        const uint32_t high = magnitude(servos->load[j]) >= magnitude(ARM_LOAD_MAX);
+        watch->overload_ms[j] = lasting(watch->overload_ms[j], torque && high, ARM_OVERLOAD_MS);
+        low |= is_low(servos, j);
+        if (servos->age_ms[j] >= SERVOS_CYCLE_MS) continue;
+        if (has_jumped(watch, servos, j, time_ms)) watch->jumped = j + 1u;
+        watch->before[j] = servos->position[j];
+        watch->sensed_ms[j] = time_ms;
+        watch->known |= 1u << j;
+    }
+    watch->low_ms = lasting(watch->low_ms, low, ARM_LOW_MS);
+}
+
+/* What a servo's own state says; OK: nothing. */
+static enum arm_guard about_joint(const struct arm_watch *watch, const struct servos *servos, uint32_t j,
+                                  uint32_t torque) {
+    const uint32_t error = servos->error[j];
+    if (servos->age_ms[j] > ARM_SILENT_MAX_MS) return ARM_GUARD_BUS;
+    if ((error & BUS_ERROR_HEAT) || !(servos->temperature[j] <= ARM_HEAT_MAX)) return ARM_GUARD_HEAT;
+    if (!(servos->voltage[j] <= ARM_VOLTAGE_HIGH * ARM_SERVO_VOLTAGE)) return ARM_GUARD_HIGH;
+    if (is_low(servos, j) && watch->low_ms >= ARM_LOW_MS) return ARM_GUARD_LOW;
+    if (error & (BUS_ERROR_ANGLE | BUS_ERROR_CURRENT)) return ARM_GUARD_SERVO;
+    if (torque && !(servos->torque >> j & 1u)) return ARM_GUARD_TORQUE;
+    const uint32_t strained = (error & BUS_ERROR_OVERLOAD) || watch->overload_ms[j] >= ARM_OVERLOAD_MS;
+    if (torque && strained) return ARM_GUARD_OVERLOAD; /* a servo says so until it gets torque again */
+    if (watch->jumped == j + 1u) return ARM_GUARD_JUMP;
+    const float low = lower[j] - ARM_LIMIT_MARGIN, high = upper[j] + ARM_LIMIT_MARGIN;
+    return servos->position[j] >= low && servos->position[j] <= high ? ARM_GUARD_OK : ARM_GUARD_LIMIT;
+}
+
+static enum arm_guard about_start(const struct servos *servos) {
+    if (servos->trouble == SERVOS_MISSING) return ARM_GUARD_MISSING;
+    if (servos->trouble == SERVOS_MODEL) return ARM_GUARD_MODEL;
+    if (servos->trouble == SERVOS_SETTINGS) return ARM_GUARD_SETTINGS;
+    return servos->phase >= SERVOS_ASKING ? ARM_GUARD_OK : ARM_GUARD_STARTING;
+}
+
+enum arm_guard arm_guard_servos(const struct arm_watch *watch, const struct servos *servos, uint32_t torque,
+                                uint32_t *culprit) {
+    *culprit = servos->culprit;
+    enum arm_guard first = about_start(servos);
+    if (first != ARM_GUARD_OK) return first;
+    for (uint32_t j = 0; j < ARM_JOINTS; j++) {
+        const enum arm_guard reason = about_joint(watch, servos, j, torque);
+        if (reason == ARM_GUARD_OK || (first != ARM_GUARD_OK && reason >= first)) continue;
+        first = reason;
+        *culprit = j;
+    }
+    return first;
+}
+
+static uint32_t touch_usable(const struct arm_input *input) {
+    return all_within(input->touch, POLICY_TOUCH_SIZE, ARM_TOUCH_MAX_N);
+}
+
+static uint32_t is_stale(const struct arm_input *input) {
+    const uint32_t goal = POLICY_OFFSET_GOAL >= 0 && input->goal_age_ms > ARM_GOAL_AGE_MAX_MS;
+    const uint32_t touch = POLICY_TOUCH_SIZE > 0 && input->touch_age_ms > ARM_TOUCH_AGE_MAX_MS;
+    return goal || touch;
+}
+
+static uint32_t goal_is_far(const struct arm_input *input, const float tip_base[3]) {
+    float squared = 0.0f;
+    for (int i = 0; i < 3; i++) {
+        const float away = input->goal_base[i] - tip_base[i];
+        squared += away * away;
+    }
+    return POLICY_OFFSET_GOAL >= 0 && !(squared <= POLICY_ENVELOPE_GOAL * POLICY_ENVELOPE_GOAL);
+}
+
+/* Joint + 1 of which a number is beyond the limit; 0: none. */
+static uint32_t beyond(const float x[ARM_JOINTS], float limit) {
+    uint32_t found = 0;
+    for (uint32_t j = ARM_JOINTS; j-- > 0;) found = x[j] >= -limit && x[j] <= limit ? found : j + 1u;
+    return found;
+}
+
+enum arm_guard arm_guard_policy(const struct arm_watch *watch, const struct servos *servos,
+                                const struct arm_input *input, const float target[ARM_JOINTS], const float tip_base[3],
+                                uint32_t *culprit) {
+    float stretch[ARM_JOINTS];
+    *culprit = 0;
+    if (watch->gap || watch->late_ticks > ARM_LATE_MAX) return ARM_GUARD_CALL_PERIOD;
+    if (!all_within(input->goal_base, 3, ARM_GOAL_MAX) || !touch_usable(input)) return ARM_GUARD_NOT_FINITE;
+    if (is_stale(input)) return ARM_GUARD_STALE;
+    if (goal_is_far(input, tip_base)) return ARM_GUARD_GOAL;
+    const uint32_t fast = beyond(servos->velocity, POLICY_ENVELOPE_JOINT_VELOCITY);
+    if (fast) {
+        *culprit = fast - 1u;
+        return ARM_GUARD_VELOCITY;
+    }
+    for (int j = 0; j < ARM_JOINTS; j++) stretch[j] = target[j] - servos->position[j];
+    const uint32_t far = beyond(stretch, POLICY_ENVELOPE_JOINT_LOAD);
+    *culprit = far ? far - 1u : 0u;
+    return far ? ARM_GUARD_STRETCH : ARM_GUARD_OK;
+}
+
+enum arm_reaction arm_reaction(enum arm_guard guard) {
+    switch (guard) {
+    case ARM_GUARD_HEAT:
+    case ARM_GUARD_HIGH:
+        return ARM_RELAX;
+    case ARM_GUARD_BUS:
+    case ARM_GUARD_SERVO:
+    case ARM_GUARD_TORQUE:
+    case ARM_GUARD_JUMP:
+        return ARM_HOLD_THEN_RELAX;
+    case ARM_GUARD_OVERLOAD:
+        return ARM_YIELD_THEN_RELAX;
+    case ARM_GUARD_LIMIT:
+    case ARM_GUARD_VELOCITY:
+    case ARM_GUARD_STRETCH:
+        return ARM_YIELD;
+    default:
+        return ARM_HOLD;
+    }
+}
