@@ -53,6 +53,14 @@ class Channel(IntEnum):
     """Kind, position, attitude, ... of the first state; step 0."""
     REFERENCE = 4000
     """Of the episode's reference, in the order of its distribution's draws; step 0."""
+    TOUCH_NOISE = 1_000_000
+    """One per component of every taxel, pads 12000 apart; every step. The next three likewise, step 0."""
+    TOUCH_GAIN = 1_100_000
+    TOUCH_OFFSET = 1_200_000
+    TOUCH_DEAD = 1_300_000
+    """One per taxel."""
+    TOUCH_PAD = 1_400_000
+    """Cross-talk, latency, then the gain of each pad; step 0."""
 
 
 def mix(x: UInt32) -> UInt32:

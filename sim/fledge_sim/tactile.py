@@ -44,10 +44,10 @@ class Pad:
     """Along y."""
     columns: int = 25
     """Along x."""
-    length: float = 0.026
-    """Of the grid along x [m]: a gel of 32 mm x 24 mm without a margin of 3 mm."""
-    width: float = 0.018
-    """Of the grid along y [m]."""
+    length: float = 0.025
+    """Of the grid along x [m]."""
+    width: float = 0.020
+    """Of the grid along y [m]: taxels of 1 mm x 1 mm."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.rows <= SIDE_MAX and 1 <= self.columns <= SIDE_MAX):

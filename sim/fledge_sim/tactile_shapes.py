@@ -22,15 +22,17 @@ Float32 = NDArray[np.float32]
 LANES = 16
 """Rows of taxels are padded to a multiple of this."""
 library = open_library("_tactile", Path(__file__).parent)
-for _name in ("fledge_tactile_update", "fledge_tactile_distance"):
+for _name in ("fledge_tactile_update", "fledge_tactile_sense", "fledge_tactile_distance"):
     getattr(library, _name).argtypes = [ctypes.c_void_p]
     getattr(library, _name).restype = None
 update_job = Struct("13Pq4iffi4x")
 """struct tactile_job"""
 _distance_job = Struct("3P4f2i")
-_sizes = (ctypes.c_int64 * 2)()
+sense_job = Struct("9Pq4i3f4f2i4x")
+"""struct tactile_sense_job"""
+_sizes = (ctypes.c_int64 * 3)()
 library.fledge_tactile_sizes(_sizes)
-if tuple(_sizes) != (update_job.size, _distance_job.size):
+if tuple(_sizes) != (update_job.size, _distance_job.size, sense_job.size):
     raise NativeError("the native pads were built from other sources; build again with `pip install -e .`")
 
 

@@ -66,10 +66,30 @@ struct tactile_distance_job {
     int32_t kind, padded;
 };
 
+/* Forces to counts of the sensors, and their sums over cells. E = 3 T; arrays of E are padded to whole blocks. */
+struct tactile_sense_job {
+    const float *force;                        /* n P T 3 [N] */
+    const float *counts_per_newton;            /* E */
+    const uint32_t *taxel;                     /* E: which taxel an element is of */
+    const uint32_t *episode_key, *step_key;    /* n: keys of counter_random.py, of step 0 and of this one */
+    const float *pad_gain;                     /* n P */
+    const float *cross_talk;                   /* n: share of a force that the four neighbours feel */
+    int16_t *counts;                           /* n P T 3 */
+    float *pooled;                             /* n P cells cells 3 [N] */
+    int64_t count;                             /* n */
+    int32_t pads, rows, columns, cells;        /* cells: along each side */
+    float newton_per_unit[TACTILE_COMPONENTS]; /* of a count in cells^2 parts of a taxel */
+    float gain, offset, noise, dead; /* deviations of gain [1], offset [N], noise [N]; share of taxels that are dead */
+    int32_t limit;                   /* largest count */
+    int32_t threads;                 /* at most this many */
+};
+
+typedef void tactile_sense_range(const struct tactile_sense_job *job, int64_t first, int64_t last);
 typedef void tactile_range(const struct tactile_job *job, int64_t first, int64_t last);
 typedef void tactile_query(const struct tactile_distance_job *job);
 
 tactile_range tactile_update_baseline, tactile_update_avx2, tactile_update_avx512;
+tactile_sense_range tactile_sense_baseline, tactile_sense_avx2, tactile_sense_avx512;
 tactile_query tactile_distance_baseline, tactile_distance_avx2, tactile_distance_avx512;
 
 #endif

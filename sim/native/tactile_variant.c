@@ -1,7 +1,9 @@
-/* tactile_variant.c: the force field of the pads, REAL_LANES taxels at a time; compiled once per instruction set. */
+/* tactile_variant.c: the force field of the pads and their sensors, REAL_LANES taxels at a time; compiled once per
+ * instruction set. */
 #include <string.h>
 
 #include "tactile.h"
+#include "tactile_sense.h"
 #include "tactile_shape.h"
 
 #define JOIN_(a, b) a##b
@@ -181,4 +183,8 @@ void JOIN(tactile_distance_, FLEDGE_VARIANT)(const struct tactile_distance_job *
         real_store(job->distance + first, found.distance);
         for (int i = 0; i < 3; i++) real_store(job->normal + i * job->padded + first, found.normal[i]);
     }
+}
+
+void JOIN(tactile_sense_, FLEDGE_VARIANT)(const struct tactile_sense_job *job, int64_t first, int64_t last) {
+    for (int64_t environment = first; environment < last; environment++) sense_environment(job, environment);
 }

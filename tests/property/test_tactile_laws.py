@@ -45,14 +45,14 @@ CUBE = shapes.box((0.02, 0.02, 0.02))
 def test_flat_press_sums_to_pressure_times_area() -> None:
     gel, pad = Gel(damping=0.0), Pad()
     force = TactileField(1, gel=gel).update(motion(pressed()), CUBE, DT)
-    # 2e5 Pa / 4 mm * 0.3 mm * (26 mm x 18 mm) = 7.02 N
-    np.testing.assert_allclose(wrench(force, pad)[0], [[0, 0, -7.02, 0, 0, 0]] * 2, atol=2e-5)
+    # 2e5 Pa / 4 mm * 0.3 mm * (25 mm x 20 mm) = 7.5 N
+    np.testing.assert_allclose(wrench(force, pad)[0], [[0, 0, -7.5, 0, 0, 0]] * 2, atol=2e-5)
 
 
 def test_patch_of_a_narrow_object_sums_to_its_share_of_the_area() -> None:
-    narrow = shapes.box((0.02, 0.0036, 0.02))  # 8 of 20 rows of 0.9 mm; their sides lie on borders between taxels
+    narrow = shapes.box((0.02, 0.004, 0.02))  # 8 of 20 rows of 1 mm; their sides lie on borders between taxels
     force = TactileField(1, gel=Gel(damping=0.0)).update(motion(pressed()), narrow, DT)
-    assert wrench(force, Pad())[0, 0, 2] == pytest.approx(-7.02 * 8 / 20, rel=1e-5)
+    assert wrench(force, Pad())[0, 0, 2] == pytest.approx(-7.5 * 8 / 20, rel=1e-5)
 
 
 def test_pressing_is_felt_more_and_leaving_less() -> None:
@@ -85,8 +85,8 @@ def test_held_object_keeps_its_shear_and_tacsls_law_forgets_it() -> None:
         still = [field.update(motion(pressed()), CUBE, DT) for _ in range(5)]
         sums = [wrench(force, Pad())[0, 0, 0] for force in still]
         if field is kept:
-            # 7e4 Pa / 4 mm * 0.2 mm * 468 mm^2 = 1.638 N, below 0.8 * 7.02 N
-            np.testing.assert_allclose(sums, 1.638, rtol=1e-5)
+            # 7e4 Pa / 4 mm * 0.2 mm * 500 mm^2 = 1.75 N, below 0.8 * 7.5 N
+            np.testing.assert_allclose(sums, 1.75, rtol=1e-5)
         else:
             assert np.abs(sums).max() == 0
 
@@ -95,11 +95,11 @@ def test_sliding_object_pulls_with_the_coulomb_limit_and_back_after_a_turn() -> 
     field = TactileField(1)
     for _ in range(10):
         force = field.update(motion(pressed(), None, (0.1, 0, 0)), CUBE, DT)
-    assert wrench(force, Pad())[0, 0, 0] == pytest.approx(0.8 * 7.02, rel=1e-5)
-    # the stretch at the limit is 0.8 * 7.02 N / (1.75e7 Pa/m * 468 mm^2) = 0.6857 mm: twice that back, and it is -limit
+    assert wrench(force, Pad())[0, 0, 0] == pytest.approx(0.8 * 7.5, rel=1e-5)
+    # the stretch at the limit is 0.8 * 7.5 N / (1.75e7 Pa/m * 500 mm^2) = 0.6857 mm: twice that back, and it is -limit
     for _ in range(10):
         force = field.update(motion(pressed(), None, (-0.006857, 0, 0)), CUBE, DT)
-    assert wrench(force, Pad())[0, 0, 0] == pytest.approx(-0.8 * 7.02, rel=1e-3)
+    assert wrench(force, Pad())[0, 0, 0] == pytest.approx(-0.8 * 7.5, rel=1e-3)
 
 
 def test_contact_that_is_lost_is_forgotten() -> None:
