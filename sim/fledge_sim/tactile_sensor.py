@@ -125,7 +125,8 @@ class TactileSensor:
         key = counter_random.keys(self._identity, self._episode, 0)
 
         def draw(index: int) -> Float32:
-            return counter_random.uniform(counter_random.words(key, Channel.TOUCH_PAD + index))[chosen]
+            drawn: Float32 = counter_random.uniform(counter_random.words(key, Channel.TOUCH_PAD + index))[chosen]
+            return drawn
 
         low, high = (seconds / self.model.period for seconds in self.model.latency)
         self._cross_talk[chosen] = self.model.cross_talk * draw(0)
