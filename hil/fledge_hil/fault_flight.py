@@ -83,7 +83,7 @@ class Rig:
 
 def fly(rig: Rig, fault: Fault, seed: int) -> FaultFlight:
     """One flight."""
-    plan = _plan(fault, seed)
+    plan = plan_of(fault, seed)
     with _drone(rig, fault, seed) as drone:
         began: list[float] = []
         trigger = _trigger(drone, fault, seed, began)
@@ -100,7 +100,8 @@ def fly(rig: Rig, fault: Fault, seed: int) -> FaultFlight:
         return FaultFlight(fault, seed, reasons, ended, log, drone.recorder.recording, at)
 
 
-def _plan(fault: Fault, seed: int) -> Plan:
+def plan_of(fault: Fault, seed: int) -> Plan:
+    """What is flown: hover by even seeds, the figure-eight by odd ones."""
     plan = FIGURE_EIGHT if seed % 2 else HOVER
     return dataclasses.replace(plan, hover_seconds=plan.hover_seconds + fault.takes)
 

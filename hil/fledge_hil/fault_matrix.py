@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fledge_sim.files import write_atomically
@@ -17,13 +18,34 @@ from fledge_sim.files import write_atomically
 from fledge_hil import fault_flight
 from fledge_hil.fault_flight import FaultFlight, Rig
 from fledge_hil.faults import Fault
-from fledge_hil.recording import Recording
+from fledge_hil.kept_flights import KeptFlights
 
 JSON = "faults.json"
 TRACK_SECONDS = 12.0
 """Of a flight that is kept for the report, from a second before the fault on [s]."""
 _EVERY = 5
 """Rows of 10 ms per point of a track."""
+TIME, X, Y, Z, MODE = range(5)
+"""Columns of a track: device time [s], place [m, world], whether the policy flies."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is kept of one flight."""
+
+    seed: int
+    reasons: tuple[str, ...]
+    """Why it did not pass; none: it did."""
+    ended: str
+    began: float | None
+    """Device time of the fault since boot [s]."""
+    track: tuple[tuple[float, ...], ...]
+    """Truth around the fault; empty for a flight that was refused."""
+
+    @property
+    def passed(self) -> bool:
+        """Nothing speaks against it."""
+        return not self.reasons
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Row:
     """One fault."""
 
     fault: Fault
-    flights: tuple[FaultFlight, ...]
+    flights: tuple[Cell, ...]
 
     @property
     def passed(self) -> int:
@@ -67,13 +89,26 @@ Told = Callable[[str, int, int], None]
 """Fault, flights done, flights in all."""
 
 
-def run(rig: Rig, faults: Sequence[Fault], seeds: Sequence[int], told: Told | None = None) -> Matrix:
-    """Fly them all."""
+def kept(rig: Rig, path: Path, fresh: bool = False) -> KeptFlights:
+    """For `run`: what an interrupted matrix of the same policy on the same drone left at `path`."""
+    what = {"policy": rig.policy.contract.sha256, "board": rig.files.elf.parent.name}
+    return KeptFlights(path, {**what, "processor": rig.processor, "client": rig.client}, fresh)
+
+
+def run(
+    rig: Rig,
+    faults: Sequence[Fault],
+    seeds: Sequence[int],
+    told: Told | None = None,
+    book: KeptFlights | None = None,
+) -> Matrix:
+    """Fly those that are not in `book`, and write each down there."""
     rows, done = [], 0
     for fault in faults:
         flights = []
         for seed in seeds:
-            flights.append(fault_flight.fly(rig, fault, seed))
+            known = book.get(fault.name, seed) if book is not None else None
+            flights.append(_fly(rig, fault, seed, book) if known is None else _parse(known))
             done += 1
             if told is not None:
                 told(fault.name, done, len(seeds) * len(faults))
@@ -81,14 +116,32 @@ def run(rig: Rig, faults: Sequence[Fault], seeds: Sequence[int], told: Told | No
     return Matrix(rig.processor, rig.client, tuple(rows))
 
 
-def tracks(row: Row) -> Iterator[tuple[int, Recording]]:
-    """Seed and truth of each flight around the fault; refused ones have none."""
-    for flight in row.flights:
-        if flight.log is None or flight.began is None:
-            continue
+def _fly(rig: Rig, fault: Fault, seed: int, book: KeptFlights | None) -> Cell:
+    cell = cell_of(fault_flight.fly(rig, fault, seed))
+    if book is not None:
+        book.add({"fault": fault.name, **vars(cell)})
+    return cell
+
+
+def _parse(line: Mapping[str, Any]) -> Cell:
+    track = tuple(tuple(point) for point in line["track"])
+    return Cell(line["seed"], tuple(line["reasons"]), line["ended"], line["began"], track)
+
+
+def cell_of(flight: FaultFlight) -> Cell:
+    """What is kept of a flight."""
+    track: list[tuple[float, ...]] = []
+    if flight.log is not None and flight.began is not None:
         time = flight.recording["time"]
-        kept = (time >= flight.began - 1.0) & (time <= flight.began + TRACK_SECONDS)
-        yield flight.seed, Recording(flight.recording.table[kept][::_EVERY])
+        around = (time >= flight.began - 1.0) & (time <= flight.began + TRACK_SECONDS)
+        values = flight.recording.columns("time", "x", "y", "z", "mode").astype(float)[around][::_EVERY]
+        track = [tuple(map(float, row)) for row in np.round(values, 4)]
+    return Cell(flight.seed, flight.reasons, flight.ended, flight.began, tuple(track))
+
+
+def tracks(row: Row) -> Iterator[Cell]:
+    """Flights that were not refused."""
+    return (flight for flight in row.flights if flight.track)
 
 
 def document(matrix: Matrix) -> str:
@@ -128,13 +181,7 @@ def _plain(row: Row) -> dict[str, object]:
 
 
 def _tracks(row: Row) -> dict[str, list[list[float]]]:
-    return {str(seed): _track(recording) for seed, recording in tracks(row)}
-
-
-def _track(recording: Recording) -> list[list[float]]:
-    """time [s], x, y, z [m, world], whether the policy flies."""
-    values = recording.columns("time", "x", "y", "z", "mode").astype(float)
-    return [[float(value) for value in row] for row in np.round(values, 4)]
+    return {str(flight.seed): [list(point) for point in flight.track] for flight in tracks(row)}
 
 
 def _short(ended: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fledge_hil import fault_matrix
-from fledge_hil.fault_matrix import Matrix, Row
+from fledge_hil.fault_matrix import TIME, Matrix, Row, X, Y, Z
 from fledge_hil.markup import Markup, element, join, note, section, table
 from fledge_hil.report_figures import BLUE, ORANGE, QUIET, RED, figure_canvas
 
@@ -67,13 +67,12 @@ def _drawing(matrix: Matrix) -> Markup:
 
 
 def _small(axes: Axes, row: Row) -> None:
-    began = {flight.seed: flight.began or 0.0 for flight in row.flights}
-    for seed, track in fault_matrix.tracks(row):
-        time = track["time"] - began[seed]
-        place = track.columns("x", "y")
+    for flight in fault_matrix.tracks(row):
+        track = np.array(flight.track)
+        time, place = track[:, TIME] - (flight.began or 0.0), track[:, X : Y + 1]
         at = place[np.searchsorted(time, 0.0) - 1]
         axes.plot(time, np.linalg.norm(place - at, axis=1), color=ORANGE, lw=0.6, alpha=0.7)
-        axes.plot(time, track["z"], color=BLUE, lw=0.6, alpha=0.7)
+        axes.plot(time, track[:, Z], color=BLUE, lw=0.6, alpha=0.7)
     axes.axvline(0, color=RED, lw=0.6)
     axes.set_ylim(-0.1, _TOO_FAR)
     axes.set_title(row.fault.name, fontsize=8, color=QUIET, pad=2)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fledge_hil import fault_flight, fault_matrix, faults
+from fledge_hil import cli, fault_flight, fault_matrix, faults
 from fledge_hil.board import build_board
 from fledge_hil.fault_flight import Rig
 from fledge_hil.faults import FAULTS, Fault
 from fledge_hil.impaired import ImpairedCrazyflie
 from fledge_hil.lossy_link import LinkFaults, LossyLink
 from fledge_hil.virtual import VirtualCrazyflie
+from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
@@ -80,6 +81,45 @@ def test_the_document_holds_expectation_outcome_and_track(rig: Rig, tmp_path: Pa
     assert len(blip["trajectories"]["1"]) > 20
     assert blip["trajectories"]["1"][0][4] == 1
     assert refused["trajectories"] == {}
+
+
+def test_an_interrupted_matrix_goes_on_and_ends_as_if_it_had_not_been(
+    rig: Rig, trained_policy: Policy, board_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The verb, killed in its third flight and while it wrote a line."""
+    policies.save(trained_policy, tmp_path / "policy.npz")
+    out, flown, whole = tmp_path / "out", [0], fault_flight.fly
+    arguments = ["hil", str(tmp_path / "policy.npz"), "--faults", "wrong contract,NaN blip", "--seeds", "2"]
+    arguments += ["--drone.processor", "host", "--drone.cache", str(board_cache), "--out", str(out)]
+
+    def fly(rig: Rig, fault: Fault, seed: int) -> fault_flight.FaultFlight:
+        flown[0] += 1
+        if flown[0] == 4:  # the first is the flight without a fault
+            raise KeyboardInterrupt
+        return whole(rig, fault, seed)
+
+    monkeypatch.setattr(fault_flight, "fly", fly)
+    assert cli.run(arguments) == 130
+    lines = (out / "faults.jsonl").read_text()
+    assert lines.count("\n") == 3
+    (out / "faults.jsonl").write_text(lines + '{"fault": "NaN bl')
+    assert cli.run(arguments) == 0
+    assert flown[0] == 4 + 3
+    assert "going on with 2 flights of " in capsys.readouterr().out
+    assert not (out / "faults.jsonl").exists()
+    undisturbed = fault_matrix.run(rig, faults.choose("wrong contract,NaN blip"), range(2))
+    assert (out / "faults.json").read_text() == fault_matrix.document(undisturbed)
+    assert "guard: not finite" in (out / "report.html").read_text()
+
+
+def test_what_another_policy_left_is_not_used(rig: Rig, tmp_path: Path) -> None:
+    book = fault_matrix.kept(rig, tmp_path / "faults.jsonl")
+    book.add({"fault": "none", "seed": 0, "reasons": [], "ended": "", "began": None, "track": []})
+    assert len(fault_matrix.kept(rig, book.path)) == 1
+    assert len(fault_matrix.kept(rig, book.path, fresh=True)) == 0
+    book.add({"fault": "none", "seed": 0, "reasons": [], "ended": "", "began": None, "track": []})
+    assert len(fault_matrix.kept(dataclasses.replace(rig, processor="emulated"), book.path)) == 0
 
 
 def test_unknown_faults_are_named() -> None:

@@ -57,6 +57,8 @@ class Options:
     """`all`, or names separated by commas: fly virtual drones with these faults instead of the plan."""
     seeds: int = 10
     """Flights per fault, each with another body and moment."""
+    fresh: bool = False
+    """Of --faults: fly all of them, instead of going on with a matrix that was interrupted."""
     client: ClientKind = "direct"
     """Of --faults. direct: in this process, reproducible. cflib: over UDP."""
     drone: VirtualDrone = field(default_factory=VirtualDrone)
@@ -166,7 +168,7 @@ def watched(options: Options, progress: Watch) -> Watch:
 
 def _break(options: Options, policy: Policy) -> int:
     """The fault matrix, and the flight without a fault for comparison."""
-    from fledge_hil import fault_flight, fault_matrix, faults
+    from fledge_hil import fault_flight, fault_matrix, faults, kept_flights
 
     chosen = faults.choose(options.faults)
     if options.seeds < 1:
@@ -181,15 +183,21 @@ def _break(options: Options, policy: Policy) -> int:
     healthy = fault_flight.fly(rig, faults.FAULTS[0], seeds[0])
     if healthy.log is None:
         raise FledgeError(f"the flight without a fault was refused: {healthy.ended}")
+    directory = options.out or options.policy.parent / "flight"
+    book = fault_matrix.kept(rig, directory / kept_flights.FILE, options.fresh)
+    if len(book):
+        screen.say(f"going on with {len(book)} flights of {book.path}; --fresh flies them again")
     with screen.bar("breaking") as bar:
-        matrix = fault_matrix.run(rig, chosen, seeds, lambda name, done, all_: bar.show(done / all_, name))
-    fault_matrix.save(matrix, options.out or options.policy.parent / "flight")
+        matrix = fault_matrix.run(rig, chosen, seeds, lambda name, done, all_: bar.show(done / all_, name), book)
+    fault_matrix.save(matrix, directory)
+    book.remove()
     rows = [
         (row.fault.name, row.fault.outcome, f"{row.passed}/{len(row.flights)}", ", ".join(map(str, row.endings)))
         for row in matrix.rows
     ]
     screen.table(f"faults on the {drone.processor} processor", ("fault", "expected", "passed", "ended"), rows)
-    report = Report(options.policy.parent.name, policy, healthy.log, healthy.recording, faults=matrix)
+    planned = fault_flight.plan_of(faults.FAULTS[0], seeds[0]).judged
+    report = Report(options.policy.parent.name, policy, healthy.log, healthy.recording, planned=planned, faults=matrix)
     return _finish(options, report)
 
 
