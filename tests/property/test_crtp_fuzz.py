@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
+import socket
 import struct
 
 import pytest
 from fledge_hil.board import BoardFiles, HostBoard, build_board
 from fledge_hil.crtp import MAX_PAYLOAD, Port, decompress_quaternion, packet, split
+from fledge_hil.server import Server, ServerSettings
 from fledge_hil.setpoint import Setpoint, parse_generic, parse_rpyt
 from fledge_hil.toc import Number
 from fledge_hil.virtual import VirtualCrazyflie
@@ -109,6 +113,73 @@ def test_no_packet_stops_the_drone(policy: Policy, files: BoardFiles, datagrams:
     assert drone.handle_packet(packet(Port.LINK, 0, b"still there?")) == [packet(Port.LINK, 0, b"still there?")]
     assert drone.time_ms == 60 + ticks * len(datagrams)
     assert all(math.isfinite(value) for value in drone.plant.truth)
+
+
+SHOWER = 100_000
+CALLS = tuple(
+    packet(port, channel, bytes((command,)) + bytes(range(arguments)))
+    for port, channel, command, arguments in (
+        (Port.PARAM, 0, 3, 0), (Port.PARAM, 0, 2, 2), (Port.PARAM, 1, 5, 1), (Port.PARAM, 2, 5, 5),
+        (Port.PARAM, 3, 7, 2),
+        (Port.LOG, 0, 3, 0), (Port.LOG, 0, 2, 2), (Port.LOG, 1, 6, 7), (Port.LOG, 1, 7, 7), (Port.LOG, 1, 8, 3),
+        (Port.LOG, 1, 5, 0), (Port.MEMORY, 0, 1, 0), (Port.MEMORY, 1, 1, 5), (Port.MEMORY, 2, 1, 25),
+        (Port.COMMANDER, 0, 0, 13), (Port.COMMANDER_GENERIC, 0, 7, 16), (Port.COMMANDER_GENERIC, 0, 6, 28),
+        (Port.COMMANDER_GENERIC, 1, 0, 4), (Port.HIGH_LEVEL, 0, 7, 14), (Port.HIGH_LEVEL, 0, 12, 24),
+        (Port.HIGH_LEVEL, 0, 6, 8), (Port.HIGH_LEVEL, 0, 13, 9), (Port.SUPERVISOR, 0, 12, 0),
+        (Port.SUPERVISOR, 1, 1, 1),
+        (Port.PLATFORM, 0, 1, 1), (Port.PLATFORM, 1, 2, 0), (Port.PLATFORM, 2, 1, 27), (Port.LOCALIZATION, 1, 8, 28),
+        (Port.LINK, 0, 1, 8), (Port.LINK, 1, 0, 0), (15, 3, 0xFF, 24), (15, 3, 0xFE, 24),
+    )
+)  # fmt: skip
+"""One of each kind that the drone knows, and of the bootloaders'."""
+
+
+def _broken(generator: random.Random) -> bytes:
+    """A packet with some bytes changed, cut or lengthened, or nothing but noise."""
+    if generator.random() < 0.2:
+        return generator.randbytes(generator.randrange(41))
+    datagram = bytearray(generator.choice(CALLS))
+    for _ in range(generator.randrange(4)):
+        datagram[generator.randrange(len(datagram))] = generator.choice(
+            (0, 1, 0x7F, 0x80, 0xFF, generator.randrange(256))
+        )
+    if generator.random() < 0.2:
+        datagram = datagram[: generator.randrange(len(datagram) + 1)]
+    return bytes(datagram) + (generator.randbytes(generator.randrange(9)) if generator.random() < 0.1 else b"")
+
+
+def test_a_shower_of_broken_packets_leaves_the_server_serving(policy: Policy, files: BoardFiles) -> None:
+    """100,000 datagrams through the socket, from the client that has the link and from a stranger."""
+    generator = random.Random(2026)
+    drone = boot(policy, files)
+    server = Server(drone, ServerSettings(port=0, mode="realtime"))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        for each in (client, stranger):
+            each.connect(("127.0.0.1", int(server.uri.rsplit(":", 1)[1])))
+            each.setblocking(False)
+        for batch in range(SHOWER // 100):
+            for _ in range(100):
+                (stranger if generator.random() < 0.1 else client).send(_broken(generator))
+            echo = packet(Port.LINK, 0, b"batch %d" % batch)
+            client.send(echo)
+            server.turn()
+            drone.step_ms()
+            assert echo in _received(client)
+            _received(stranger)
+        assert math.isfinite(sum(drone.plant.truth))
+    server.close()
+
+
+def _received(client: socket.socket) -> list[bytes]:
+    """All that has come since the last time."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(client.recv(64))
+    return found
 
 
 @settings(max_examples=30, deadline=None)

@@ -21,6 +21,11 @@
 #define LANDING_SPEED 0.3f /* [m/s] */
 #define LANDING_MIN 1.5f   /* [s] */
 
+/* What `fledge flash` reads in the image before it writes it. */
+#define MARK "fledge-policy:"
+static const char identity[] = MARK POLICY_CONTRACT_SHA256 ":" POLICY_ROBOT;
+enum { CONTRACT = sizeof MARK - 1, ROBOT = CONTRACT + sizeof POLICY_CONTRACT_SHA256 };
+
 static volatile uint32_t beat_ms;
 
 void report_heartbeat(void) { beat_ms = xTaskGetTickCount(); }
@@ -90,7 +95,7 @@ void appMain(void) {
     variance_ids[0] = logGetVarId("kalman", "varPX");
     variance_ids[1] = logGetVarId("kalman", "varPY");
     variance_ids[2] = logGetVarId("kalman", "varPZ");
-    DEBUG_PRINT("policy %08lx for %s, self-test %s\n", (unsigned long)POLICY_CONTRACT_HASH32, POLICY_ROBOT,
+    DEBUG_PRINT("policy %.8s for %s, self-test %s\n", identity + CONTRACT, identity + ROBOT,
                 fledge_flight.self_test_passed ? "passed" : "FAILED: it will not fly");
     for (;;) {
         const size_t length = appchannelReceiveDataPacket(packet, sizeof packet, PERIOD_MS);
