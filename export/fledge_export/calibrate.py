@@ -1,16 +1,16 @@
-"""What a policy sees when it flies: observations and recurrent states from the simulator, the same for the same seed.
+"""What a policy sees in use: observations and recurrent states from the simulator, the same for the same seed.
 
-The policy's own flights in the trainer's surroundings: half of them hover after a throw, half follow moving curves,
-each with another body, disturbance and sensor noise. A flight that is lost starts over.
+An arm moves in the environment of its training (calibrate_arm). A quadrotor's policy flies in the surroundings of its
+own: half of the flights hover after a throw, half follow moving curves, each with another body, disturbance and sensor
+noise. A flight that is lost starts over.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from fledge_sim import kernel, randomize, sensors, tasks
 from fledge_sim import robot as robots
+from fledge_sim.contract import JointMapping
 from fledge_sim.errors import FledgeError
 from fledge_sim.physics import Physics
 from fledge_sim.policy import Float32, Policy, forward
@@ -18,43 +18,33 @@ from fledge_sim.robot import Robot
 from fledge_sim.rows import State
 from numpy.typing import NDArray
 
+from fledge_export.calibrate_arm import calibrate_arm
+from fledge_export.calibration import Calibration
+
+STEPS = 300
+"""Native steps of a flight."""
 LOST = 1.0
 """[m], any axis, from the set-point."""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Rows that occurred, in the order in which they occurred."""
-
-    observations: Float32
-    """(n, I), contract units"""
-    states: Float32
-    """(n, S), before the step"""
-    seed: int
-    flights: int
-    steps: int
-    """Native steps of each flight."""
-
-    def record(self) -> dict[str, int]:
-        """For the contract's training record: how the rows came about."""
-        return {"seed": self.seed, "flights": self.flights, "steps": self.steps}
-
-
 def calibrate(
-    policy: Policy, robot: Robot | None = None, *, seed: int = 0, flights: int = 64, steps: int = 300
+    policy: Policy, robot: Robot | None = None, *, seed: int = 0, flights: int = 64, steps: int | None = None
 ) -> Calibration:
-    """Fly and write down what the policy saw; about half a second.
+    """Fly, or move, and write down what the policy saw; about half a second.
 
     Args:
-        policy: float32, or a quantised one by what its weights stand for.
+        policy: float32, or a quantised one by what its weights stand for; an arm's as in calibrate_arm.
         robot: default: the one that the contract names.
         seed: of bodies, throws, curves, noise.
         flights: at once.
-        steps: native steps of each.
+        steps: native steps of each; default: 300, of an arm its longest episode.
     Raises:
         FledgeError: the robot is not the one that the policy was trained for.
     """
     contract = policy.contract
+    if isinstance(contract.action, JointMapping):
+        return calibrate_arm(policy, seed=seed, episodes=flights, steps=steps)
+    steps = steps or STEPS
     robot = robot or robots.load(contract.robot)
     if robot.sha256 != contract.robot_sha256:
         raise FledgeError(
@@ -78,6 +68,13 @@ def calibrate(
         lost = scene.advance(action, time, 1 / contract.native_rate)
         memory[lost], history[lost] = 0, contract.rotor_action.hover
     return Calibration(np.concatenate(observations), np.concatenate(states), seed, flights, steps)
+
+
+def calibrate_on(policy: Policy, robot: str | None, *, seed: int = 0) -> Calibration:
+    """On the robot or arm of a name or file; default: the one that the contract names. Raises as `calibrate`."""
+    if isinstance(policy.contract.action, JointMapping):
+        return calibrate_arm(policy, robot, seed=seed)
+    return calibrate(policy, robots.load(robot) if robot else None, seed=seed)
 
 
 class _Scene:

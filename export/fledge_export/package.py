@@ -20,7 +20,8 @@ from fledge_sim.quantization import QuantizationError
 
 from fledge_export import onnx
 from fledge_export.bare import Target, compile_policy
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate
+from fledge_export.calibration import Calibration
 from fledge_export.emit_c import emit
 from fledge_export.quantize import quantize
 from fledge_export.quantized import check_supported, is_quantised

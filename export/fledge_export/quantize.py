@@ -30,7 +30,7 @@ from fledge_sim.quantization import (
 )
 
 from fledge_export import exact_integer
-from fledge_export.calibrate import Calibration
+from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers, normaliser
 from fledge_export.quantized import Int64, check_supported, integers, units
 

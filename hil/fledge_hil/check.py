@@ -18,7 +18,8 @@ import numpy as np
 from fledge_export import package, parity, parity_inputs, timing
 from fledge_export.bare import HostPolicy, build_image, build_library
 from fledge_export.build import ARM_GCC
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate_on
+from fledge_export.calibration import Calibration
 from fledge_export.control_flow import ControlFlowError
 from fledge_export.lint import lint
 from fledge_export.parity_inputs import EDGES
@@ -27,7 +28,6 @@ from fledge_export.specification import stepper
 from fledge_export.taint import TaintError
 from fledge_export.timing import Timing, TimingError
 from fledge_export.wcet import WcetError
-from fledge_sim import robot as robots
 from fledge_sim.contract import ActionMapping
 from fledge_sim.policy import Float32, Policy
 
@@ -61,7 +61,7 @@ class Reference:
     @staticmethod
     def of(policy: Policy, robot: str | None = None) -> Reference:
         """Of a float32 policy; of a quantised one, what its weights stand for. `robot`: default: the policy's."""
-        return Reference(policy, calibrate(policy, robots.load(robot) if robot else None, seed=HELD_OUT_SEED))
+        return Reference(policy, calibrate_on(policy, robot, seed=HELD_OUT_SEED))
 
 
 def check(policy: Policy, directory: Path) -> CheckReport:

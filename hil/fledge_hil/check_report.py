@@ -73,7 +73,7 @@ class Allowed:
     time: float
     """[us], for the upper bound"""
     moving: str
-    """Where the policy acts: "in flight"."""
+    """Where the policy acts: in flight."""
     stack: int = 450
     """[bytes], a quarter of the firmware's task that calls the policy"""
 

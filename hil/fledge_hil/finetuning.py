@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_export import quantize
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate
+from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers
 from fledge_export.package import quantised
 from fledge_export.quantized import integers, units

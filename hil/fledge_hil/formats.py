@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from fledge_sim import policy as policy_file
-from fledge_sim import robot as robots
 from fledge_sim.policy import Policy
 
 Quantisation = Literal["float32", "int16", "int8"]
@@ -15,8 +14,9 @@ QUANTISATIONS: tuple[Quantisation, ...] = ("float32", "int16", "int8")
 
 
 def load(path: Path, quantisation: Quantisation | None, robot: str | None = None) -> Policy:
-    """The policy in a file, in a format."""
+    """The policy that flies, from its file, in a format. Raises ContractError for one of an arm."""
     policy = policy_file.load(path)
+    policy.contract.rotor_action  # noqa: B018  (refuses an arm's)
     return policy if quantisation is None else convert(policy, quantisation, robot)
 
 
@@ -28,6 +28,6 @@ def convert(policy: Policy, quantisation: Quantisation, robot: str | None = None
     if policy.contract.quantisation == quantisation:
         return policy
     from fledge_export import package  # the exporter's libraries are slow to start
-    from fledge_export.calibrate import calibrate
+    from fledge_export.calibrate import calibrate_on
 
-    return package.quantised(policy, quantisation, calibrate(policy, robots.load(robot)) if robot else None)
+    return package.quantised(policy, quantisation, calibrate_on(policy, robot) if robot else None)

@@ -17,7 +17,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from fledge_export import quantize
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate
+from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers
 from fledge_export.quantized import units
 from fledge_export.specification import stepper

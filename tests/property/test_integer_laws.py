@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from fledge_export import bare, exact_integer, quantize
-from fledge_export.calibrate import Calibration
+from fledge_export.calibration import Calibration
 from fledge_export.emit_c import emit
 from fledge_export.layout_integer import pack
 from fledge_export.quantized import TANH_RANGE, integers, largest_z

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from fledge_export import bare, onnx, onnx_import, parity, quantize
 from fledge_export.build import ARM_GCC, WARNINGS, host_compiler
-from fledge_export.calibrate import Calibration
+from fledge_export.calibration import Calibration
 from fledge_export.emit_c import emit
 from fledge_export.header import EmitError
 from fledge_export.layout import normaliser

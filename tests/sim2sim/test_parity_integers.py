@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fledge_export import bare, parity, quantize
 from fledge_export.build import ARM_GCC
-from fledge_export.calibrate import Calibration
+from fledge_export.calibration import Calibration
 from fledge_export.emit_c import emit
 from fledge_hil.check import measure
 from fledge_hil.policy_emulated import EmulatedPolicy

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fledge_export import bare, build, package
 from fledge_export.build import BuildError
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate
+from fledge_export.calibration import Calibration
 from fledge_export.package import ExportDirectoryError
 from fledge_hil import formats
 from fledge_hil.cli import run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fledge_export import quantize
-from fledge_export.calibrate import Calibration
+from fledge_export.calibration import Calibration
 from fledge_export.emit_c import emit
 from fledge_export.quantized import integers
 from fledge_sim import policy as policies

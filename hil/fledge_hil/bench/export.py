@@ -21,7 +21,8 @@ import numpy as np
 from fledge_export import image, onnx, package, timing
 from fledge_export.bare import build_image
 from fledge_export.build import ARM_GCC, CrossCompiler, compile_host
-from fledge_export.calibrate import Calibration, calibrate
+from fledge_export.calibrate import calibrate
+from fledge_export.calibration import Calibration
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy

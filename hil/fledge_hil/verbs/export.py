@@ -3,7 +3,7 @@
 The C is self-contained C99: no libc, no heap, no double. It carries the contract hash, a checksum of the weights and
 golden vectors that are checked at boot. The same policy gives the same bytes. int16 and int8 are policies of their own,
 with their own contract hash and a policy file (int8/policy.npz) that `fledge sim`, `fledge hil` and `fledge check`
-take; they are calibrated on what the policy sees when it flies in the simulator.
+take; they are calibrated on what the policy sees when it flies, or moves its arm, in the simulator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tyro
 from fledge_export.bare import Target
 from fledge_export.package import Format
 from fledge_sim import policy as policy_file
-from fledge_sim import robot as robots
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class Options:
 def run(options: Options) -> int:
     """Export and say what was written."""
     from fledge_export import package
-    from fledge_export.calibrate import calibrate
+    from fledge_export.calibrate import calibrate_on
 
     policy = policy_file.load(options.policy)
     directory = options.directory or options.policy.parent / "export"
-    calibration = calibrate(policy, robots.load(options.robot)) if options.robot else None
+    calibration = calibrate_on(policy, options.robot) if options.robot else None
     manifest = package.export(policy, directory, options.format, target=options.target, calibration=calibration)
     print(f"{policy.parameter_count} weights for robot {policy.contract.robot}")
     for name, digest in manifest.contracts.items():

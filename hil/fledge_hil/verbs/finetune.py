@@ -14,6 +14,7 @@ import tyro
 from fledge_sim import policy as policy_file
 
 from fledge_hil import screen
+from fledge_hil.check_report import allowed
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run(options: Options) -> int:
         for name, error in (("rounded", result.before), ("fine-tuned", result.after))
     ]
     screen.table(
-        f"{options.format}: |action - float32| in flights that fine-tuning never saw",
+        f"{options.format}: |action - float32| {allowed(policy.contract).moving} that fine-tuning never saw",
         ("weights", "mean", "99 %", "largest"),
         rows,
     )
