@@ -139,9 +139,9 @@ class ArmEnv:
         """
         worlds = self.worlds
         worlds.act(self._checked(action))
-        failed = worlds.advance(self._level)
+        failed = worlds.advance()
         state = worlds.state(ALL)
-        score = self.config.task.score(state, worlds.task_memory, self._level)
+        score = worlds.task.score(state, self._level)
         terminated = score.terminated | failed
         truncated = (worlds.age >= worlds.limit) & ~terminated
         groups = np.where(failed[:, None], 0.0, score.groups).astype(np.float32)

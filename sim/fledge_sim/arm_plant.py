@@ -44,11 +44,11 @@ class ArmPlant:
         self._act: Float64 = self.batch.bind("act")
         self._force: Float64 = self.batch.bind("actuator_force")
         self.bristles = options.friction == "bristle"
-        names = ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "dof_damping", "dof_armature")
-        self._fields: dict[str, Float64] = {
-            name: self.batch.expand(name) for name in (*names, "body_mass", "body_inertia", "body_ipos", "opt.timestep")
-        }
+        names = ["actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "dof_damping", "dof_armature"]
+        names += ["body_mass", "body_inertia", "body_ipos", "opt.timestep"]
+        self._fields: dict[str, Float64] = {name: self.batch.expand(name) for name in names}
         self._nominal = {name: values[0].copy() for name, values in self._fields.items()}
+        self._bias: Float64 = self.batch.bind("qfrc_bias")
         self._travel = np.array([joint.travel for joint in arm.joints])
         self._links = [self.model.body(joint.name).id for joint in arm.joints]
         link = self.model.body(arm.chain[-1].name).id
@@ -68,6 +68,18 @@ class ArmPlant:
     def drive(self) -> Float64:
         """The duty's torques (n, J) [N m, N] in the last substep."""
         return self._force[:, : self.joints]
+
+    def field(self, name: str) -> Float64:
+        """A field of MuJoCo's model with a row per world, live."""
+        if name not in self._fields:
+            self._fields[name] = self.batch.expand(name)
+        return self._fields[name]
+
+    def holding(self, worlds: Index) -> Float64:
+        """Set-points minus positions, (m, J) [rad, m], at which worlds (m,) stay where they have been put."""
+        self.batch.forward(worlds, stage=self.mujoco.mjtStage.mjSTAGE_VEL)
+        gain = self._fields["actuator_gainprm"][worlds, : self.joints, 0]
+        return np.asarray(self._bias[worlds, : self.joints] / gain)
 
     def put(self, worlds: Index, q: Float64) -> None:
         """Worlds (m,) at rest with joint positions (m, J); whatever else the model has is at its default."""

@@ -29,7 +29,7 @@ PITCHES = (0.0, 0.5, 1.0, 1.5)
 
 @dataclass(frozen=True)
 class ReachReward:
-    """Per step: task = progress (d_before - d) - distance d + near exp(-(d / width)^2) - ..., d in metres."""
+    """Per step: task = near exp(-(d / width)^2) - distance d, d the distance of goal and tip [m]."""
 
     distance: float = 2.0
     near: float = 1.0
@@ -69,11 +69,6 @@ class ReachTask:
         return 3
 
     @property
-    def truth_size(self) -> int:
-        """True goal minus true tip, its length, and how near that is."""
-        return 5
-
-    @property
     def moves_gripper(self) -> bool:
         """The gripper stays where it is."""
         return False
@@ -92,65 +87,71 @@ class ReachTask:
         """The arm alone."""
         return ModelOptions(timestep=timestep, collisions=False)
 
-    def memory(self, n: int) -> Memory:
-        """Goal (n, 3), its error as seen."""
-        return {"goal": np.zeros((n, 3)), "error": np.zeros((n, 3))}
+    def make(self, plant: ArmPlant) -> Reach:
+        """Of a plant's worlds."""
+        return Reach(self, plant)
 
-    def begin(
-        self, plant: ArmPlant, worlds: Index, draws: Draws, memory: Memory, level: Mapping[str, float]
-    ) -> Float64:
+
+class Reach:
+    """See arm_task.Task."""
+
+    def __init__(self, config: ReachTask, plant: ArmPlant) -> None:
+        self.config, self._plant = config, plant
+        self.memory: Memory = {"goal": np.zeros((plant.n, 3)), "error": np.zeros((plant.n, 3))}
+        """Goal [m, base], and its error as seen."""
+
+    def begin(self, worlds: Index, draws: Draws, level: Mapping[str, float]) -> Float64:
         """A goal within reach, and a pose about rest with the tip above the floor."""
-        arm, m, joints = plant.arm, len(worlds), plant.joints
+        config, arm, m, joints = self.config, self._plant.arm, len(worlds), self._plant.joints
         unit = draws.uniform(Channel.TASK, 3 * TRIES + 3 + joints * TRIES)
-        memory["goal"][worlds] = self._goal(arm, unit[:, : 3 * TRIES].reshape(m, TRIES, 3))
-        memory["error"][worlds] = (2 * unit[:, 3 * TRIES : 3 * TRIES + 3] - 1) * self.goal_noise
-        spread = (2 * unit[:, 3 * TRIES + 3 :].reshape(m, TRIES, joints) - 1) * self.start
+        self.memory["goal"][worlds] = self._goal(unit[:, : 3 * TRIES].reshape(m, TRIES, 3))
+        self.memory["error"][worlds] = (2 * unit[:, 3 * TRIES : 3 * TRIES + 3] - 1) * config.goal_noise
+        spread = (2 * unit[:, 3 * TRIES + 3 :].reshape(m, TRIES, joints) - 1) * config.start
         q = np.clip(rest_pose(arm) + spread, np.array(arm.lower) + 0.06, np.array(arm.upper) - 0.06)
         q[:, :, -1] = arm.grip_position
-        return first_of(q, tip_position(arm, q)[:, :, 2] > 3 * self.clearance)
+        return first_of(q, tip_position(arm, q)[:, :, 2] > 3 * config.clearance)
 
-    def _goal(self, arm: Arm, unit: Float64) -> Float64:
+    def _goal(self, unit: Float64) -> Float64:
         """(m, 3) from unit draws (m, TRIES, 3); uniform in azimuth, radius and height."""
-        angle = (2 * unit[:, :, 0] - 1) * self.azimuth
-        radius, height = (low + (high - low) * unit[:, :, i] for i, (low, high) in ((1, self.radius), (2, self.height)))
+        config, arm = self.config, self._plant.arm
+        angle = (2 * unit[:, :, 0] - 1) * config.azimuth
+        spans = ((1, config.radius), (2, config.height))
+        radius, height = (low + (high - low) * unit[:, :, i] for i, (low, high) in spans)
         pan = arm.joints[0].point
         x, y = pan[0] + radius * np.cos(angle), pan[1] + radius * np.sin(angle)
         goals = np.stack([x, y, height], -1)
         reachable = [np.isfinite(inverse(arm, goals, pitch)[..., 0]) for pitch in PITCHES]
         return first_of(goals, np.any(reachable, axis=0))
 
-    def placed(self, plant: ArmPlant, worlds: Index, memory: Memory) -> None:
+    def placed(self, worlds: Index) -> None:
         """Nothing but the arm."""
 
-    def before(self, state: ArmState, memory: Memory, timestep: Float64) -> None:
+    def apply(self, worlds: Index) -> None:
         """Nothing but the arm."""
 
-    def goal(self, tip: Float64, memory: Memory, worlds: Index | slice) -> Float64:
+    def before(self, timestep: Float64) -> None:
+        """Nothing but the arm."""
+
+    def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Goal as seen minus sensed tip."""
-        return memory["goal"][worlds] + memory["error"][worlds] - tip
+        return self.memory["goal"][worlds] + self.memory["error"][worlds] - tip
 
-    def truth(self, state: ArmState, memory: Memory) -> Float64:
+    def truth(self, state: ArmState) -> Float64:
         """True goal minus true tip, its length d, exp(-d / 3 cm): a critic is slow to make these of the coordinates."""
-        away = memory["goal"][state.worlds] - state.tip
+        away = self.memory["goal"][state.worlds] - state.tip
         distance = np.sqrt((away * away).sum(1, keepdims=True))
         return np.concatenate([away, distance, np.exp(-distance / 0.03)], axis=1)
 
-    def score(self, state: ArmState, memory: Memory, level: Mapping[str, float]) -> Score:
+    def score(self, state: ArmState, level: Mapping[str, float]) -> Score:
         """Never terminates."""
-        weights, away = self.reward, memory["goal"] - state.tip
+        weights, away = self.config.reward, self.memory["goal"] - state.tip
         distance = np.sqrt((away * away).sum(1))
         near = weights.near * np.exp(-((distance / weights.width) ** 2))
-        low = np.clip(self.clearance - state.tip[:, 2], 0.0, 0.05)
-        groups = np.stack(
-            [
-                near - weights.distance * distance,
-                smoothness(state, weights.action, weights.action_rate),
-                -weights.floor * low,
-            ],
-            axis=1,
-        )
+        low = np.clip(self.config.clearance - state.tip[:, 2], 0.0, 0.05)
+        smooth = smoothness(state, weights.action, weights.action_rate)
+        groups = np.stack([near - weights.distance * distance, smooth, -weights.floor * low], axis=1)
         nowhere = np.zeros(len(distance), np.bool_)
-        return Score(groups, nowhere, distance < self.tolerance, distance)
+        return Score(groups, nowhere, distance < self.config.tolerance, distance)
 
 
 def smoothness(state: ArmState, action: float, action_rate: float) -> Float64:

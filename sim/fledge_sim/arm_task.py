@@ -1,7 +1,7 @@
 """What a task of the arm is: a scene, beginnings, a goal to be seen, a reward in groups, and what counts as success.
 
-A task is a frozen configuration without state of its own: what it remembers per world is in arrays that the environment
-keeps for it, so that an environment's state is one thing.
+Its configuration is frozen; what it remembers per world is in arrays that the environment keeps with its own, so that
+an environment's state is one thing.
 """
 
 from __future__ import annotations
@@ -64,15 +64,11 @@ class Score:
 
 
 class TaskConfig(Protocol):
-    """See the module's docstring."""
+    """See the module's docstring; frozen, part of ArmConfig."""
 
     @property
     def goal_size(self) -> int:
         """Numbers of the term goal."""
-
-    @property
-    def truth_size(self) -> int:
-        """Numbers of `truth`."""
 
     @property
     def moves_gripper(self) -> bool:
@@ -89,25 +85,32 @@ class TaskConfig(Protocol):
     def model(self, arm: Arm, timestep: float) -> ModelOptions:
         """Scene, contacts and what is in the hand."""
 
-    def memory(self, n: int) -> Memory:
-        """Arrays that the task keeps."""
+    def make(self, plant: ArmPlant) -> Task:
+        """The task of a plant's worlds."""
 
-    def begin(
-        self, plant: ArmPlant, worlds: Index, draws: Draws, memory: Memory, level: Mapping[str, float]
-    ) -> Float64:
+
+class Task(Protocol):
+    """A task of n worlds; what it remembers is in `memory`, nowhere else."""
+
+    memory: Memory
+
+    def begin(self, worlds: Index, draws: Draws, level: Mapping[str, float]) -> Float64:
         """Draw an episode of worlds (m,) into memory; returns joint positions (m, J) to begin from."""
 
-    def placed(self, plant: ArmPlant, worlds: Index, memory: Memory) -> None:
+    def placed(self, worlds: Index) -> None:
         """Put what is not the arm where the episode has it, after the arm has been put."""
 
-    def before(self, state: ArmState, memory: Memory, timestep: Float64) -> None:
-        """What has to happen before the physics of a step, for example slip in the hand."""
+    def apply(self, worlds: Index) -> None:
+        """Write what memory says of worlds (m,) into the plant's model."""
 
-    def goal(self, tip: Float64, memory: Memory, worlds: Index | slice) -> Float64:
+    def before(self, timestep: Float64) -> None:
+        """What has to happen before the physics of a period, for example slip in the hand."""
+
+    def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Term goal (m, goal_size) of worlds (m,) for the sensed tip (m, 3)."""
 
-    def truth(self, state: ArmState, memory: Memory) -> Float64:
-        """What only the critic knows of the task, (n, truth_size)."""
+    def truth(self, state: ArmState) -> Float64:
+        """What only the critic knows of the task, (m, numbers), each near the order of one."""
 
-    def score(self, state: ArmState, memory: Memory, level: Mapping[str, float]) -> Score:
-        """Reward, end and success."""
+    def score(self, state: ArmState, level: Mapping[str, float]) -> Score:
+        """Reward, end and success of all worlds."""

@@ -49,7 +49,7 @@ class ArmWorlds:
         self._high = np.array(arm.upper) - config.action.margin
         travel = self._path.travel
         self._torque_max = np.array([arm.servo.torque_max * joint.torque_fraction for joint in arm.joints]) / travel
-        self.task_memory = config.task.memory(n)
+        self.task = config.task.make(self.plant)
         actions = len(config.joints)
         self.episode, self.age, self.limit = (np.zeros(n, np.uint32) for _ in range(3))
         self.history = np.zeros((n, max(2, config.history), actions))
@@ -64,7 +64,7 @@ class ArmWorlds:
             "unit": np.zeros((n, self._distribution.size)),
             "timestep": np.full(n, self._timestep),
             **{name: np.zeros((n, joints)) for name in JOINT_ARRAYS},
-            **{f"task {name}": values for name, values in self.task_memory.items()},
+            **{f"task {name}": values for name, values in self.task.memory.items()},
         }
         self._values = self._distribution.values(self.memory["unit"])
         self._identity: UInt32 = np.zeros((2, n), np.uint32)
@@ -86,14 +86,16 @@ class ArmWorlds:
         memory["unit"][worlds] = self._distribution.draw(first)
         self._values = self._distribution.values(memory["unit"])
         self.plant.apply(worlds, self._distribution.values(memory["unit"][worlds]))
-        q = config.task.begin(self.plant, worlds, first, self.task_memory, level)
+        q = self.task.begin(worlds, first, level)
+        self.task.apply(worlds)
         self.plant.put(worlds, q)
-        config.task.placed(self.plant, worlds, self.task_memory)
-        for name in ("target", "setpoint", "motor", "motor_before"):
-            memory[name][worlds] = q
+        self.task.placed(worlds)
+        held = self._held(worlds, q)
+        for name, values in (("target", held), ("setpoint", held), ("motor", q), ("motor_before", q)):
+            memory[name][worlds] = values
         for name in ("v_before", "push", "drive", "push_left", "history"):
             memory[name][worlds] = 0
-        memory["commands"][worlds] = self._path.commanded(q)[:, None]
+        memory["commands"][worlds] = self._path.commanded(held)[:, None]
         memory["timestep"][worlds] = self._timestep
         lasts = np.full(len(worlds), config.episode_steps)
         if config.staggered:
@@ -115,7 +117,7 @@ class ArmWorlds:
         wanted = np.minimum(np.maximum(wanted, self._low), self._high)
         target[:, self._controlled] = wanted[:, self._controlled]
 
-    def advance(self, level: Mapping[str, float]) -> NDArray[np.bool_]:
+    def advance(self) -> NDArray[np.bool_]:
         """One period of physics; (n,) worlds that cannot go on."""
         memory, values, spans = self.memory, self._values, self.config.randomization
         self.age += np.uint32(1)
@@ -124,7 +126,7 @@ class ArmWorlds:
         timestep[:] = self._timestep * (1 + spans.period * (2 * unit[:, 0] - 1))
         self._send(unit[:, 1] < spans.missed_frame)
         self._push(unit[:, 2:])
-        self.config.task.before(self.state(ALL), self.task_memory, timestep)
+        self.task.before(timestep)
         travel = self._path.travel
         load = values.load_friction[:, None] * np.abs(memory["drive"] * travel)
         self.plant.set_friction(self.config.arm.servo.coulomb_friction * values.coulomb + load)
@@ -161,7 +163,7 @@ class ArmWorlds:
         sensed = memory["sensed"][worlds]
         tip = tip_position(config.arm, sensed)
         parts = [sensed, memory["sensed_velocity"][worlds], memory["target"][worlds] - sensed, tip]
-        parts.append(config.task.goal(tip, self.task_memory, worlds))
+        parts.append(self.task.goal(tip, worlds))
         if config.history:
             history = self.history[worlds, -config.history :]
             parts.append(history.reshape(len(sensed), -1))
@@ -186,7 +188,7 @@ class ArmWorlds:
             memory["push"][worlds] / 0.3,
             (10 * (memory["timestep"][worlds] / self._timestep - 1))[:, None],
             state.tip,
-            self.config.task.truth(state, self.task_memory),
+            self.task.truth(state),
             left[:, None],
             2 * memory["unit"][worlds][:, self._distribution.seen] - 1,
         ]
@@ -196,6 +198,13 @@ class ArmWorlds:
         """After `memory` was overwritten: what is derived from it, in the plant as well."""
         self._values = self._distribution.values(self.memory["unit"])
         self.plant.apply(np.arange(self.n), self._values)
+        self.task.apply(np.arange(self.n))
+
+    def _held(self, worlds: Index, q: Float64) -> Float64:
+        """Set-points (m, J) that hold positions (m, J) against gravity and across the play."""
+        ahead = self.plant.holding(worlds)
+        free = self._values.backlash[worlds] * self._path.travel
+        return np.asarray(q + ahead + np.minimum(np.maximum(ahead * 1e3, -1.0), 1.0) * free)
 
     def _draws(self, worlds: Worlds) -> Draws:
         return draws(self._identity[:, worlds], self.episode[worlds], self.age[worlds])

@@ -101,12 +101,13 @@ def test_what_is_sensed_without_errors_is_the_truth() -> None:
     sensed = last.observation[:, :6].double().numpy()
     np.testing.assert_allclose(last.observation[:, 18:21].numpy(), forward(SO101, sensed)[0], atol=1e-6)
     goal = last.observation[:, 18:21] + last.observation[:, 21:24]
-    np.testing.assert_allclose(goal.numpy(), env.worlds.task_memory["goal"], atol=1e-6)
+    np.testing.assert_allclose(goal.numpy(), env.worlds.task.memory["goal"], atol=1e-6)
 
 
 def test_the_target_stays_near_the_joint_and_inside_the_limits() -> None:
     env = ArmEnv(dataclasses.replace(REACH, randomization=NOMINAL, sensors=QUIET), 2)
     env.reset()
+    gripper = env.worlds.memory["target"][:, 5].copy()
     for _ in range(100):
         sensed = env.worlds.memory["sensed"].copy()
         env.step(torch.ones(2, 5))
@@ -114,7 +115,7 @@ def test_the_target_stays_near_the_joint_and_inside_the_limits() -> None:
         assert (target - sensed < 0.15 + 1e-9).all()
         assert (target < np.array(SO101.upper) - 0.05 + 1e-9)[:, :5].all()
     np.testing.assert_allclose(target[:, 0], SO101.upper[0] - 0.05, atol=1e-9)
-    assert (target[:, 5] == SO101.grip_position).all()
+    assert (target[:, 5] == gripper).all()
 
 
 def test_a_command_takes_its_delay_and_the_set_point_its_time() -> None:
@@ -150,7 +151,7 @@ def test_missed_frames_hold_and_pushes_push() -> None:
 def test_every_goal_is_in_the_region_and_nearly_all_within_reach() -> None:
     env = ArmEnv(REACH, 2000)
     env.reset()
-    goal = env.worlds.task_memory["goal"]
+    goal = env.worlds.task.memory["goal"]
     relative = goal - np.array(SO101.joints[0].point)
     radius = np.hypot(relative[:, 0], relative[:, 1])
     assert radius.min() >= 0.15
