@@ -55,7 +55,7 @@ def _offsets(contract: Contract) -> str:
     starts: dict[str, int] = {}
     for term in contract.observation:
         starts[term.name] = sum(before.size for before in contract.observation[: len(starts)])
-    known = [name for name in ARM_TERMS if name != "truth"] if isinstance(contract.action, JointMapping) else TERM_SIZES
+    known = ARM_TERMS if isinstance(contract.action, JointMapping) else tuple(TERM_SIZES)
     lines = [f"#define POLICY_OFFSET_{name.upper()} {starts.get(name, '(-1)')}" for name in known]
     return "\n".join(lines)
 

@@ -123,7 +123,7 @@ def test_the_header_says_what_the_firmware_of_an_arm_needs(make_arm_policy: Make
     assert numbers["JOINT_NAMES"] == '{"shoulder_pan", "shoulder_lift"}'
     assert numbers["JOINT_INDICES"] == "{0, 1}"
     assert numbers["OFFSET_TIP"] == "6"  # behind position, velocity and load of two joints
-    assert numbers["OFFSET_TOUCH"] == "12"
+    assert (numbers["OFFSET_TOUCH"], numbers["OFFSET_TRUTH"]) == ("12", "(-1)")
     assert (numbers["TOUCH_SIZE"], numbers["JOINTS_SENSED"]) == ("24", "2")
     assert float.fromhex(numbers["ACTION_STEP"].rstrip("f")) == np.float32(0.08)
     assert "HOVER" not in header
