@@ -13,6 +13,7 @@ import pytest
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
 from fledge_train import algorithms, checkpoint, config, curriculum, recorded, runs, scalars, trainer
+from fledge_train.arm_config import ArmPpoConfig
 from fledge_train.config import TrainConfig
 from fledge_train.ppo_config import PpoConfig, PpoNumbers
 from fledge_train.sac_config import SacConfig
@@ -33,7 +34,7 @@ RUNS: dict[str, Callable[[], TrainConfig]] = {
 
 
 def test_every_algorithm_is_among_them() -> None:
-    assert {RUNS["gru"]().algorithm, *OTHERS} == set(algorithms.NAMES)
+    assert {RUNS["gru"]().algorithm, *OTHERS, *TAUGHT} == set(algorithms.NAMES)
     assert all(cfg.algorithm == name for name, cfg in OTHERS.items())
 
 
@@ -51,7 +52,10 @@ def stop_after(chunks: int) -> Callable[[Progress], None]:
 TD3 = Td3Config(steps=3000, history=4, hidden=(16, 16), batch=32, critic_warm_up=500, actor_warm_up=800)
 SAC = SacConfig(steps=6000, hidden=(16, 16), critic_hidden=(16, 16), batch=16, warm_up=500, updates=1)
 PPO = PpoConfig(iterations=10, ppo=PpoNumbers(64, 8, hidden=(16, 16), critic_hidden=(16, 16), minibatches=2))
-OTHERS: dict[str, Config] = {"td3": TD3, "sac": SAC, "ppo": PPO}
+ARM = ArmPpoConfig(iterations=6, ppo=PpoNumbers(8, 8, hidden=(16, 16), critic_hidden=(16, 16), minibatches=2))
+OTHERS: dict[str, Config] = {"td3": TD3, "sac": SAC, "ppo": PPO, "arm": ARM}
+TAUGHT = {"imitation"}
+"""Needs a teacher: tests/unit/test_arm_train.py."""
 
 
 @pytest.mark.parametrize("name", [*RUNS, *OTHERS])

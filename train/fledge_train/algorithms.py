@@ -14,13 +14,15 @@ from fledge_sim.errors import FledgeError
 if TYPE_CHECKING:
     from fledge_train.trainer import Config, Trainer
 
-Name = Literal["shac", "td3", "sac", "ppo"]
+Name = Literal["shac", "td3", "sac", "ppo", "arm", "imitation"]
 NAMES: tuple[Name, ...] = get_args(Name)
 SENTENCES: Mapping[Name, str] = {
     "shac": "first-order gradients through the simulator; presets robust (under 3 s on one core), fast (0.3 s)",
     "td3": "the recipe of Learning to Fly in Seconds: 300 000 steps in half a minute of one core",
     "sac": "soft actor-critic, off-policy; for tasks without gradients of the simulator",
     "ppo": "proximal policy optimisation, on-policy and in parallel; likewise",
+    "arm": "ppo on an arm: critic that knows the truth, reward in groups, a teacher's critic if there is one (AACD)",
+    "imitation": "behaviour cloning and DAgger of an arm's teacher",
 }
 """What the command line says of each."""
 
@@ -37,6 +39,8 @@ class Algorithm:
     """Kinds of network that it trains; the first is the default."""
     begin: Callable[[Any], Trainer]
     """The trainer of a configuration, at its beginning."""
+    robots: Literal["quadrotor", "arm"] = "quadrotor"
+    """What it trains for."""
 
 
 def find(name: str) -> Algorithm:
@@ -57,6 +61,14 @@ def find(name: str) -> Algorithm:
         from fledge_train import ppo_config
 
         return Algorithm(ppo_config.PpoConfig, ppo_config.PRESETS, ("mlp",), _begin_ppo)
+    if name == "arm":
+        from fledge_train import arm_config
+
+        return Algorithm(arm_config.ArmPpoConfig, arm_config.PRESETS, ("mlp",), _begin_arm, "arm")
+    if name == "imitation":
+        from fledge_train import arm_config
+
+        return Algorithm(arm_config.ImitationConfig, arm_config.IMITATION_PRESETS, ("mlp",), _begin_imitation, "arm")
     raise FledgeError(f"no algorithm '{name}'; choose one of {', '.join(NAMES)}")
 
 
@@ -82,3 +94,15 @@ def _begin_ppo(config: Any) -> Trainer:
     from fledge_train.ppo_quadrotor import Ppo
 
     return Ppo(config)
+
+
+def _begin_arm(config: Any) -> Trainer:
+    from fledge_train.arm import Arm
+
+    return Arm(config)
+
+
+def _begin_imitation(config: Any) -> Trainer:
+    from fledge_train.arm_imitation import Imitation
+
+    return Imitation(config)

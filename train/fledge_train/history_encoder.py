@@ -30,8 +30,8 @@ from fledge_train.trainer import Snapshot
 class HistoryNumbers:
     """Of the auxiliary loss."""
 
-    code: int = 12
-    """Units of the last hidden layer that are z."""
+    code: int = 0
+    """Units of the last hidden layer that are z; 0: no encoder. 12 is a good start."""
     weight: float = 0.1
     """w, beside the loss of the actor."""
     bottleneck: float = 1e-3

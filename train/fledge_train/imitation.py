@@ -128,6 +128,10 @@ class Imitator:
         self._updates += 1
         return float(np.square(error).mean()), self.adam.step()
 
+    def forget(self) -> None:
+        """Everything that was seen; the student keeps what it has learned from it."""
+        self._count[...] = 0
+
     def arrays(self) -> Snapshot:
         """All that changes, but the environment; views."""
         return {

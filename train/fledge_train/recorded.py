@@ -11,7 +11,7 @@ from fledge_sim.errors import FledgeError
 
 from fledge_train import checkpoint, runs, trainer
 from fledge_train.scalars import Scalars
-from fledge_train.trainer import Config, Diverged, Progress, Snapshot, Trainer, TrainResult
+from fledge_train.trainer import Config, Diverged, Progress, Snapshot, Teaching, Trainer, TrainResult
 
 CHECKPOINT_EVERY = 10.0
 """[s] of wall-clock between two checkpoints, at least."""
@@ -129,6 +129,8 @@ def _drive(
     if result.interrupted:
         keeper.write()
     runs.save_run(folder, running.config, result)
+    if isinstance(running, Teaching):
+        running.leave(folder)
     if not result.interrupted:
         (folder / runs.CHECKPOINT).unlink(missing_ok=True)
     return result

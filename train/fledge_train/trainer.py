@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from fledge_sim.contract import Contract
@@ -103,6 +104,14 @@ class Trainer(Protocol):
 
     def restore(self, state: Snapshot) -> None:
         """Continue from a state of a run with the same configuration. Raises FledgeError when it does not fit."""
+
+
+@runtime_checkable
+class Teaching(Protocol):
+    """A trainer that leaves more than a policy: what other runs can learn from."""
+
+    def leave(self, folder: Path) -> None:
+        """Write it into the folder of the run."""
 
 
 @dataclass(frozen=True)

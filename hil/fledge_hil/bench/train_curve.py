@@ -72,6 +72,8 @@ def _entries() -> Iterator[tuple[str, Callable[[int], Course]]]:
     """Every algorithm with every kind of actor."""
     for name in algorithms.NAMES:
         known = algorithms.find(name)
+        if known.robots != "quadrotor":
+            continue
         preset: Callable[..., Any] = next(iter(known.presets.values()))
         for actor in known.actors:
             chosen = {"actor": actor} if len(known.actors) > 1 else {}

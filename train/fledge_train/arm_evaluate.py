@@ -1,0 +1,128 @@
+"""What a policy of an arm does: fresh episodes, the mean action, randomization and noise on.
+
+Flies the policy file itself (fledge_sim.policy: numpy, contract's clip and scale), not the trainer's network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from fledge_sim import arm as arms
+from fledge_sim import policy as policies
+from fledge_sim.arm_config import ArmConfig
+from fledge_sim.contract import Contract
+from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Policy
+from fledge_sim.rows import Float32
+
+from fledge_train.arm_worlds import ArmWorlds, config_of, terms_of
+
+WORLDS = 250
+"""At a time."""
+SEED = 1_000_003
+"""Of the episodes: none that training has seen."""
+Controller = Callable[[Float32], Float32]
+"""Observation (n, I) in the contract's units to actions (n, A)."""
+
+
+@dataclass(frozen=True)
+class ArmFigures:
+    """Over all episodes."""
+
+    robot: str
+    task: str
+    senses: str
+    difficulty: float
+    episodes: int
+    success: float
+    """Share that fulfil the task when their time is up, or when they end before."""
+    error: float
+    """Mean distance to what the task asks for, then [m]."""
+    error_95: float
+    """The distance that 95 % of the episodes stay below [m]."""
+    smoothness: float
+    """Root mean square of the change of an action from step to step; 0 still, 2 from one bound to the other."""
+    reward: float
+    """Mean per step."""
+
+
+def measure(policy: Policy, episodes: int = 1000, seed: int = SEED, difficulty: float | None = None) -> ArmFigures:
+    """Figures of a policy in the worlds that it was trained for, whose numbers its contract records.
+
+    Raises FledgeError for a policy that is none of an arm, or of an arm that has changed since.
+    """
+    record = trained_in(policy.contract)
+    difficulty = float(record["difficulty"]) if difficulty is None else difficulty
+    config = config_of(policy.contract.robot, record["task"], record["senses"], difficulty)
+    require_fit(policy.contract, config)
+    state = np.zeros((0, 0), np.float32)
+
+    def act(observation: Float32) -> Float32:
+        return policies.forward(policy, observation, state)[0].astype(np.float32)
+
+    return fly(act, config, episodes, seed, record["senses"], difficulty)
+
+
+def trained_in(contract: Contract) -> dict[str, Any]:
+    """Task, senses and difficulty of a policy's training. Raises FledgeError where the contract does not say."""
+    contract.joint_action  # noqa: B018  (refuses a quadrotor's)
+    missing = [name for name in ("task", "senses", "difficulty") if name not in contract.training.config]
+    if missing:
+        raise FledgeError(
+            f"the policy's training record does not say its {', '.join(missing)}; train it with `fledge train`"
+        )
+    return dict(contract.training.config)
+
+
+def require_fit(contract: Contract, config: ArmConfig) -> None:
+    """Raise FledgeError unless arm, rate and observation of a policy are those of the worlds."""
+    arm = arms.load(contract.robot)
+    if arm.sha256 != contract.robot_sha256:
+        raise FledgeError(f"'{contract.robot}' has changed since the policy was trained; train it anew")
+    rate = round(1 / config.period)
+    if contract.native_rate != rate:
+        raise FledgeError(f"the policy acts at {contract.native_rate} Hz, the task at {rate} Hz; train it anew")
+    truth = sum(term.size for term in contract.observation if term.name == "truth")
+    ours, theirs = terms_of(config, truth), contract.observation
+    if [(term.name, term.size) for term in ours] != [(term.name, term.size) for term in theirs]:
+        raise FledgeError("the policy sees other terms than the task now shows; train it anew")
+
+
+def fly(
+    controller: Controller, config: ArmConfig, episodes: int, seed: int, senses: str, difficulty: float
+) -> ArmFigures:
+    """Figures of anything that maps observations to actions; one episode per world and round."""
+    if episodes < 1:
+        raise FledgeError("give at least one episode")
+    success, distance, change, reward, steps = [], [], 0.0, 0.0, 0
+    for first in range(0, episodes, WORLDS):
+        n = min(WORLDS, episodes - first)
+        worlds = ArmWorlds(config, n, seed + first)
+        observation, going, before = worlds.reset().numpy(), np.ones(n, bool), None
+        while going.any():
+            action = np.clip(controller(observation), -1, 1)
+            step = worlds.step(torch.from_numpy(np.ascontiguousarray(action)))
+            ending = going & step.ended.numpy()
+            success.append(worlds.outcome.success.numpy()[ending])
+            distance.append(worlds.outcome.distance.numpy()[ending])
+            if before is not None:
+                change += float(np.square(action - before).mean(axis=1)[going].sum())
+            reward, steps = reward + float(step.reward.numpy()[going].sum()), steps + int(going.sum())
+            observation, going, before = step.observation.numpy(), going & ~ending, action
+    errors = np.concatenate(distance)
+    return ArmFigures(
+        robot=config.arm.name,
+        task=type(config.task).__name__.removesuffix("Task").lower(),
+        senses=senses,
+        difficulty=difficulty,
+        episodes=episodes,
+        success=float(np.concatenate(success).mean()),
+        error=float(errors.mean()),
+        error_95=float(np.quantile(errors, 0.95)),
+        smoothness=float(np.sqrt(change / max(1, steps))),
+        reward=reward / steps,
+    )
