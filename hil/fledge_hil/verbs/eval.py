@@ -2,11 +2,13 @@
 
 The evaluation shares no text with the trainer's native code: numpy network, kernel physics, its own noise and delay.
 Fixed seeds: the same policy gives the same figures. Also for ONNX models, in MuJoCo and PyBullet, and beside classical
-controllers, which see the same noise and act through the same motors.
+controllers, which see the same noise and act through the same motors. An arm's policy is measured in its own task:
+success, error, smoothness.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from fledge_sim.robot import Robot
 from fledge_train import evaluate, suite
 from fledge_train.baselines import gains
 
-from fledge_hil import evaluation, evaluation_tables, screen
+from fledge_hil import arm_evaluation, evaluation, evaluation_tables, screen
 from fledge_hil.evaluation import Candidate, Engine, Measured
 
 KINDS: tuple[gains.Kind, ...] = ("pid", "geometric")
@@ -48,7 +50,7 @@ class Options:
     engine_episodes: int = 16
     """Episodes of each case with another engine: they step one world after the other."""
     episodes: int = 1000
-    """Hover episodes of 5 s; the other cases have fewer, in proportion."""
+    """Hover episodes of 5 s, the other cases have fewer, in proportion; of an arm, all."""
     seed: int = 1
     """Of initial states, parameters, noise and disturbances."""
     json: Path | None = None
@@ -57,6 +59,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Measure and print."""
+    if options.policy is not None and (arm := arm_evaluation.arm_policy(options.policy)) is not None:
+        return _arm(options, arm)
     if min(options.episodes, options.engine_episodes) < 1:
         raise FledgeError("--episodes and --engine-episodes must be at least 1")
     candidates, robot = _candidates(options)
@@ -72,6 +76,25 @@ def run(options: Options) -> int:
     if options.json:
         tree = evaluation.tree(robot, cases, measured)
         write_atomically(options.json, json.dumps(tree, indent=2, allow_nan=False) + "\n")
+        screen.say(f"figures: {options.json}")
+    return 0
+
+
+def _arm(options: Options, policy: Policy) -> int:
+    """Fresh episodes of the task that the policy was trained for."""
+    usual = Options()
+    others = ("contract", "robot", "baseline", "baselines", "thorough", "engine", "engine_episodes")
+    given = [name for name in others if getattr(options, name) != getattr(usual, name)]
+    if given:
+        raise FledgeError(
+            f"--{given[0].replace('_', '-')} is for quadrotors; an arm's policy takes --episodes and --seed"
+        )
+    assert options.policy is not None
+    figures = arm_evaluation.measure(policy, options.episodes, arm_evaluation.SEED + options.seed)
+    path = options.policy
+    arm_evaluation.show([(path.parent.name if path.name == "policy.npz" else path.name, figures)])
+    if options.json:
+        write_atomically(options.json, json.dumps(dataclasses.asdict(figures), indent=2, allow_nan=False) + "\n")
         screen.say(f"figures: {options.json}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Train a policy for a robot, in seconds, through the native differentiable simulator.
+"""Train a policy for a robot: a quadrotor in seconds, through the native differentiable simulator; an arm in minutes.
 
 Writes runs/NAME/: policy.npz (weights and contract), config.json, metrics.json, and scalars for TensorBoard. Ctrl-C
 saves, and --resume runs/NAME goes on to the same bytes. The same seed gives the same weights on the same machine.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import tyro
-from fledge_sim import randomize
+from fledge_sim import quantity, randomize
 from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.randomize import Randomization
@@ -99,7 +99,8 @@ def parse(arguments: Sequence[str], prog: str) -> Options[Any]:
 
 
 def _preset(arguments: Sequence[str]) -> Config:
-    name, preset = _peek(arguments, "--algorithm") or "shac", _peek(arguments, "--preset")
+    name = _peek(arguments, "--algorithm") or _usual_algorithm(arguments)
+    preset = _peek(arguments, "--preset") or (_peek(arguments, "--task") if name == "arm" else None)
     actor, spread = _peek(arguments, "--actor"), _peek(arguments, "--spread") or ""
     algorithm = algorithms.find(name)
     if preset is not None and preset not in algorithm.presets:
@@ -111,6 +112,13 @@ def _preset(arguments: Sequence[str]) -> Config:
     if spread in SPREADS:
         settings = replace(settings, randomization=SPREADS[spread]())
     return cast("Config", settings)
+
+
+def _usual_algorithm(arguments: Sequence[str]) -> str:
+    """arm for an arm or one of its tasks, else shac."""
+    robot = _peek(arguments, "--robot")
+    path = quantity.ROBOTS / f"{robot}.toml" if robot and not robot.endswith(".toml") else Path(robot or "")
+    return "arm" if _peek(arguments, "--task") or (robot and quantity.kind_of(path) == "arm") else "shac"
 
 
 def _peek(arguments: Sequence[str], flag: str) -> str | None:
@@ -142,27 +150,42 @@ def run(options: Options[Any]) -> int:
         return _run_team(options, folder)
     result = train_with_bar(folder, settings, resumed=options.resume is not None)
     contract, path = result.policy.contract, folder / runs.POLICY
+    arm = algorithms.find(settings.algorithm).robots == "arm"
     screen.say(
         f"{'interrupted' if result.interrupted else 'trained'} in {result.seconds:.2f} s: "
         f"{result.policy.parameter_count} weights for {contract.robot}, contract {contract.sha256[:8]}"
     )
     if options.evaluate and not result.interrupted:
-        from fledge_hil.verbs import eval as evaluation
-
-        figures = evaluation.measure(result.policy, settings.robot)
-        runs.save_run(folder, settings, result, figures)
-        evaluation.show(figures)
+        _evaluate(folder, settings, result)
     screen.say(f"policy: {path}")
     if result.interrupted:
         screen.say(f"next:   fledge train --resume {folder}")
         return INTERRUPTED
-    screen.say(f"next:   fledge export {path}   or   fledge fly --policy {path}")
+    screen.say(f"next:   fledge export {path}" + ("" if arm else f"   or   fledge fly --policy {path}"))
     return 0
+
+
+def _evaluate(folder: Path, settings: Config, result: trainer.TrainResult) -> None:
+    """Measure, keep and show."""
+    if algorithms.find(settings.algorithm).robots == "arm":
+        from fledge_hil import arm_evaluation
+
+        moved = arm_evaluation.measure(result.policy)
+        runs.save_run(folder, settings, result, moved)
+        arm_evaluation.show([(folder.name, moved)])
+        return
+    from fledge_hil.verbs import eval as evaluation
+
+    figures = evaluation.measure(result.policy, settings.robot)
+    runs.save_run(folder, settings, result, figures)
+    evaluation.show(figures)
 
 
 def _run_team(options: Options[Any], folder: Path) -> int:
     from fledge_hil import training_team
 
+    if algorithms.find(options.config.algorithm).robots == "arm":
+        raise FledgeError("--seeds is for quadrotors; give an arm one --seed at a time, or run `fledge bench arm`")
     if options.resume:
         team = training_team.reopened(folder, options.config, options.evaluate)
     else:
@@ -171,8 +194,13 @@ def _run_team(options: Options[Any], folder: Path) -> int:
 
 
 def default_name(options: Options[Any]) -> str:
-    """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several; where the network is no choice, ROBOT-ALGORITHM-SEED."""
-    settings = options.config
+    """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several; where the network is no choice, ROBOT-ALGORITHM-SEED.
+
+    An arm's is ROBOT-TASK-SENSES-SEED, with aacd, cloning or dagger before the seed where there is a teacher.
+    """
+    settings: Any = options.config
+    if algorithms.find(settings.algorithm).robots == "arm":
+        return f"{settings.label}-{settings.seed}"
     what = settings.actor.kind if isinstance(settings, config.TrainConfig) else settings.algorithm
     return f"{robots.load(settings.robot).name}-{what}-{settings.seed if options.seeds == 1 else 'seeds'}"
 

@@ -1,0 +1,201 @@
+"""What an arm learns, and what touch is worth: reach, and the insertion by what the actor senses and how it was taught.
+
+Per seed: reach; an expert of the insertion that sees the truth; then actors without touch and with pooled touch, by PPO
+from scratch, with the expert's critic (AACD), by behaviour cloning and by DAgger. Every run has its folder in --folder.
+Finished ones are kept, interrupted ones go on, missing ones are trained: the same command again completes the table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fledge_sim.errors import FledgeError
+from fledge_sim.files import write_atomically
+from fledge_train import arm_config, arm_evaluate, recorded, runs
+from fledge_train.arm_evaluate import ArmFigures
+from fledge_train.trainer import Config, Progress
+
+from fledge_hil import screen
+from fledge_hil.bench.report import Report, Table, this_machine
+
+CPU = "cpu.json"
+FIGURES = "figures.json"
+ROBOT = "so101"
+
+
+@dataclass(frozen=True)
+class Options:
+    """See the module's docstring."""
+
+    seeds: int = 3
+    """Of every run."""
+    first: int = 0
+    """The first seed."""
+    folder: Path = Path("runs/bench-arm")
+    """Where the runs are kept."""
+    only: tuple[str, ...] = ()
+    """Run these alone, by their name in the table, and the experts that they need; default: all."""
+    scale: float = 1.0
+    """Factor on the iterations of every run."""
+    episodes: int = 1000
+    """Of every evaluation, all fresh."""
+    train: bool = True
+    """Train what is missing; otherwise show what there is."""
+    json: Path | None = None
+    """Also write the unrounded figures to this file."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the table."""
+
+    name: str
+    make: Callable[[int], Config]
+    taught: bool = False
+    """Needs the expert of its seed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One seed of a row."""
+
+    run: str
+    seed: int
+    cpu: float
+    """Of training [s]."""
+    figures: ArmFigures
+
+
+def _by_reward(task: arm_config.Task, **changes: Any) -> Callable[[int], Config]:
+    return lambda seed: dataclasses.replace(arm_config.PRESETS[task](robot=ROBOT, seed=seed), **changes)
+
+
+def _imitating(method: arm_config.Method) -> Callable[[int], Config]:
+    return lambda seed: arm_config.IMITATION_PRESETS[method](robot=ROBOT, seed=seed)
+
+
+EXPERT = Run("truth (expert)", _by_reward("insertion", senses="truth"))
+RUNS: tuple[Run, ...] = (
+    Run("reach", _by_reward("reach")),
+    EXPERT,
+    Run("no touch", _by_reward("insertion", senses="joints")),
+    Run("touch", _by_reward("insertion", senses="touch")),
+    Run("touch, AACD", _by_reward("insertion", senses="touch"), taught=True),
+    Run("touch, cloning", _imitating("cloning"), taught=True),
+    Run("touch, DAgger", _imitating("dagger"), taught=True),
+    Run("no touch, AACD", _by_reward("insertion", senses="joints"), taught=True),
+)
+
+
+def measure(options: Options) -> Report:
+    """Train what is missing, then the table."""
+    chosen = _chosen(options)
+    if options.seeds < 1 or options.episodes < 1 or options.scale <= 0:
+        raise FledgeError("give at least one seed and one episode, and a scale above 0")
+    outcomes: list[Outcome] = []
+    absent: list[str] = []
+    for seed in range(options.first, options.first + options.seeds):
+        for run in chosen:
+            outcome = None if absent and options.train else outcome_of(run, seed, options)
+            if outcome is None:
+                absent.append(f"{run.name}, seed {seed}: give the same command again")
+            else:
+                outcomes.append(outcome)
+    return Report("arm", this_machine(("mujoco", "numpy")), tuple(tables(chosen, outcomes, options)), tuple(absent))
+
+
+def _chosen(options: Options) -> tuple[Run, ...]:
+    known = [run.name for run in RUNS]
+    if strange := sorted(set(options.only) - set(known)):
+        raise FledgeError(f"no run '{strange[0]}'; choose from: {'; '.join(known)}")
+    chosen = [run for run in RUNS if not options.only or run.name in options.only]
+    expert = any(run.taught for run in chosen)
+    return tuple(run for run in RUNS if run in chosen or (expert and run is EXPERT))
+
+
+def folder_of(run: Run, seed: int, options: Options) -> Path:
+    """Of a run."""
+    slug = "".join(letter if letter.isalnum() else "-" for letter in run.name.lower()).strip("-")
+    return options.folder / f"{slug.replace('--', '-')}-{seed}"
+
+
+def config_of(run: Run, seed: int, options: Options) -> Config:
+    """Its numbers."""
+    config: Any = run.make(seed)
+    teacher = str(folder_of(EXPERT, seed, options)) if run.taught else ""
+    changes: dict[str, Any] = {"teacher": teacher} if run.taught else {}
+    scaled = max(1, round(config.iterations * options.scale))
+    made: Config = dataclasses.replace(config, iterations=scaled, **changes)
+    return made
+
+
+def outcome_of(run: Run, seed: int, options: Options) -> Outcome | None:
+    """What is there, or comes out of training; None where it is missing or was interrupted."""
+    folder, config = folder_of(run, seed, options), config_of(run, seed, options)
+    there = (folder / runs.CONFIG).exists()
+    if there and runs.load_config(folder) != config:
+        raise FledgeError(f"{folder} was trained with other numbers; give another --folder, or remove it")
+    finished = there and (folder / runs.METRICS).exists() and not (folder / runs.CHECKPOINT).exists()
+    if not finished and (not options.train or not _train(folder, config, run.name)):
+        return None
+    path = folder / FIGURES
+    if not path.exists():
+        figures = arm_evaluate.measure(runs.load_result(folder).policy, options.episodes)
+        write_atomically(path, json.dumps(dataclasses.asdict(figures), indent=2) + "\n")
+    return Outcome(run.name, seed, _cpu(folder), ArmFigures(**json.loads(path.read_text())))
+
+
+def _train(folder: Path, config: Config, name: str) -> bool:
+    """Train, or go on; whether it came to its end. CPU seconds are kept beside, over all parts."""
+    before, begun = _cpu(folder) if (folder / runs.CHECKPOINT).exists() else 0.0, time.process_time()
+    with screen.bar("training") as bar:
+
+        def observe(entry: Progress) -> None:
+            bar.show(entry.iteration / entry.iterations, f"{name}: success {entry.scalars['success']:.2f}")
+
+        if (folder / runs.CHECKPOINT).exists():
+            result = recorded.resume(folder, observe)
+        else:
+            result = recorded.train(folder, config, observe)
+    write_atomically(folder / CPU, json.dumps(before + time.process_time() - begun) + "\n")
+    return not result.interrupted
+
+
+def _cpu(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / CPU).read_text()))
+    except (OSError, ValueError):
+        return float("nan")
+
+
+def tables(chosen: Sequence[Run], outcomes: Sequence[Outcome], options: Options) -> Iterator[Table]:
+    """Mean (worst) over the seeds that are there."""
+    rows = []
+    for run in chosen:
+        found = [outcome for outcome in outcomes if outcome.run == run.name]
+        if found:
+            success = [100 * outcome.figures.success for outcome in found]
+            cells = (
+                f"{np.mean(success):.1f} ({min(success):.1f})",
+                f"{np.mean([1e3 * outcome.figures.error for outcome in found]):.2f}",
+                f"{np.mean([outcome.figures.smoothness for outcome in found]):.3f}",
+                f"{np.mean([outcome.cpu for outcome in found]):.0f}",
+                len(found),
+            )
+            rows.append((run.name, *cells))
+    yield Table(
+        "an arm, by what its actor senses",
+        ("run", "success %", "error mm", "change of action", "CPU s", "seeds"),
+        tuple(rows),
+        (
+            f"Mean (worst) over seeds; {options.episodes} fresh episodes each, the mean action, randomization on.",
+            "Success of reach: less than 1 cm at the end. AACD, cloning and DAgger need their expert's seconds too.",
+        ),
+    )
