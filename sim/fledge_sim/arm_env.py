@@ -54,6 +54,8 @@ class ArmEnvState:
     """MuJoCo's."""
     memory: dict[str, NDArray[Any]]
     """The environment's and the task's, (n, ...) each."""
+    touch: dict[str, Any] | None
+    """Of the finger pads, if they are felt."""
 
 
 class ArmEnv:
@@ -167,7 +169,8 @@ class ArmEnv:
     def get_state(self) -> ArmEnvState:
         """A copy of everything."""
         memory = {name: values.copy() for name, values in self.worlds.memory.items()}
-        return ArmEnvState(self.worlds.plant.rows.copy(), memory)
+        touch = None if self.worlds.touch is None else self.worlds.touch.get_state()
+        return ArmEnvState(self.worlds.plant.rows.copy(), memory, touch)
 
     def set_state(self, state: ArmEnvState) -> None:
         """Continue from a state of an environment of the same configuration, seed and number of worlds."""
@@ -175,10 +178,14 @@ class ArmEnv:
         shapes = {name: values.shape for name, values in state.memory.items()}
         if shapes != {name: values.shape for name, values in memory.items()} or state.rows.shape != rows.shape:
             raise FledgeError("the state belongs to another configuration or number of worlds; use one made like it")
+        if (state.touch is None) != (self.worlds.touch is None):
+            raise FledgeError("one of state and environment has touch and the other has not; use one made like it")
         rows[:] = state.rows
         for name, values in memory.items():
             values[:] = state.memory[name]
         self.worlds.restore()
+        if self.worlds.touch is not None and state.touch is not None:
+            self.worlds.touch.set_state(state.touch)
 
     def _begin(self, chosen: Index) -> tuple[Float32, Float32]:
         """New episodes of worlds (m,): their first observations."""

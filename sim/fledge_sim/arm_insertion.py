@@ -22,6 +22,7 @@ from fledge_sim.arm_model import ModelOptions
 from fledge_sim.arm_peg import HeldPeg, Peg, held_text
 from fledge_sim.arm_reach import first_of, smoothness
 from fledge_sim.arm_task import Score
+from fledge_sim.arm_touch import ArmTouch
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -207,6 +208,20 @@ class Insertion:
         hold = 2 * self.config.peg.grip * memory["pad_friction"]
         memory["rest"][:] = self.held.slipped(memory["rest"], memory["gel"], hold)
         self.held.apply(np.arange(self._plant.n), memory["rest"], memory["gel"])
+
+    def touch(self, period: float, threads: int) -> ArmTouch:
+        """Pads on the peg."""
+        return ArmTouch(self._plant.arm, self.config.peg, self._plant.n, period, threads)
+
+    def touched(self, touch: ArmTouch, worlds: Index) -> None:
+        """Begin episodes."""
+        memory = self.memory
+        touch.begin(worlds, self.held.pose(worlds), memory["gel"][worlds], memory["pad_friction"][worlds])
+
+    def feel(self, touch: ArmTouch) -> None:
+        """Sample."""
+        force = self.held.force(self.memory["rest"], self.memory["gel"])
+        touch.sample(self.held.pose(), self.memory["gel"], force[:, :3])
 
     def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Hole as seen minus sensed tip."""

@@ -182,12 +182,17 @@ class HeldPeg:
         """
         position, rotation = forward(self.arm, q)
         pose = self.pose(worlds)
-        turn = axis_rotation((0.0, 0.0, 1.0), pose[:, 3]) @ axis_rotation((0.0, 1.0, 0.0), pose[:, 4])
-        turn = turn @ axis_rotation((1.0, 0.0, 0.0), pose[:, 5])
+        turn = rotation_in_hand(pose)
         held = rotation @ self._axes
         rotation_peg = held @ turn
         lower = pose[:, :3] + turn[:, :, 0] * self.peg.bottom
         return position + (held @ lower[..., None])[..., 0], rotation_peg
+
+
+def rotation_in_hand(pose: Float64) -> Float64:
+    """rotation_hand_from_peg (m, 3, 3) of poses (m, 6): about closing, then lateral, then along."""
+    turn = axis_rotation((0.0, 0.0, 1.0), pose[:, 3]) @ axis_rotation((0.0, 1.0, 0.0), pose[:, 4])
+    return np.asarray(turn @ axis_rotation((1.0, 0.0, 0.0), pose[:, 5]))
 
 
 def _text(numbers: tuple[float, ...] | Float64) -> str:

@@ -13,6 +13,7 @@ from fledge_sim.arm_draws import Channel
 from fledge_sim.arm_kinematics import inverse, tip_position
 from fledge_sim.arm_model import ModelOptions
 from fledge_sim.arm_task import Score
+from fledge_sim.errors import FledgeError
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
+    from fledge_sim.arm_touch import ArmTouch
 
 TRIES = 6
 """Goals drawn per episode, of which the first that the arm can reach is taken; likewise first positions."""
@@ -131,6 +133,16 @@ class Reach:
 
     def before(self, timestep: Float64) -> None:
         """Nothing but the arm."""
+
+    def touch(self, period: float, threads: int) -> ArmTouch:
+        """Refused by ArmConfig already."""
+        raise FledgeError("there is nothing in the hand to be felt")
+
+    def touched(self, touch: ArmTouch, worlds: Index) -> None:
+        """Nothing in the hand."""
+
+    def feel(self, touch: ArmTouch) -> None:
+        """Nothing in the hand."""
 
     def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Goal as seen minus sensed tip."""

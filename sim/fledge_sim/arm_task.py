@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_model import ModelOptions
     from fledge_sim.arm_plant import ArmPlant
+    from fledge_sim.arm_touch import ArmTouch
 
 Float64 = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -105,6 +106,15 @@ class Task(Protocol):
 
     def before(self, timestep: Float64) -> None:
         """What has to happen before the physics of a period, for example slip in the hand."""
+
+    def touch(self, period: float, threads: int) -> ArmTouch:
+        """Pads for what is in the hand."""
+
+    def touched(self, touch: ArmTouch, worlds: Index) -> None:
+        """Begin episodes of worlds (m,) in `touch`."""
+
+    def feel(self, touch: ArmTouch) -> None:
+        """Sample `touch` at the end of a period."""
 
     def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Term goal (m, goal_size) of worlds (m,) for the sensed tip (m, 3)."""

@@ -68,10 +68,13 @@ class ArmWorlds:
         }
         self._values = self._distribution.values(self.memory["unit"])
         self._identity: UInt32 = np.zeros((2, n), np.uint32)
+        self.touch = self.task.touch(config.period, threads) if config.touch == "pooled" else None
 
     def identify(self, identity: UInt32) -> None:
         """Start all worlds again as (2, n), before their first episode."""
         self._identity = identity
+        if self.touch is not None:
+            self.touch.identify(identity)
         for values in self.memory.values():
             values[:] = 0
         self.episode[:] = 2**32 - 1
@@ -103,6 +106,8 @@ class ArmWorlds:
             lasts = np.where(self.episode[worlds] == 0, early, lasts)
         self.limit[worlds] = lasts
         self._sense(worlds)
+        if self.touch is not None:
+            self.task.touched(self.touch, worlds)
 
     def act(self, action: Float64) -> None:
         """Action (n, A) to target and command."""
@@ -140,6 +145,8 @@ class ArmWorlds:
         memory["drive"][:] = self.plant.drive
         memory["motor"][:] = self.plant.q + self._path.play(memory["setpoint"], self.plant.q, values.backlash)
         self._sense(ALL)
+        if self.touch is not None:
+            self.task.feel(self.touch)
         return failed
 
     def state(self, worlds: Worlds) -> ArmState:
@@ -164,6 +171,8 @@ class ArmWorlds:
         tip = tip_position(config.arm, sensed)
         parts = [sensed, memory["sensed_velocity"][worlds], memory["target"][worlds] - sensed, tip]
         parts.append(self.task.goal(tip, worlds))
+        if self.touch is not None:
+            parts.append(self.touch.pooled[worlds])
         if config.history:
             history = self.history[worlds, -config.history :]
             parts.append(history.reshape(len(sensed), -1))

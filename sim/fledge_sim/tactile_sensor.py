@@ -115,6 +115,13 @@ class TactileSensor:
         """(n, pads, rows, columns, 3) of the last call: what the board would read, without latency."""
         return self._counts
 
+    def identify(self, identity: counter_random.UInt32) -> None:
+        """Start all worlds again, before their first episode, as identities (2, n) of counter_random."""
+        self._identity = identity
+        self._episode[:] = 2**32 - 1
+        self._frames[:], self._counts[:] = 0, 0
+        self.begin()
+
     def begin(self, mask: NDArray[np.bool_] | None = None) -> None:
         """The next episode, in all worlds or those of the mask (n,): sensors drawn anew, nothing in their pipes."""
         chosen = np.ones(self.n, bool) if mask is None else np.asarray(mask, bool)

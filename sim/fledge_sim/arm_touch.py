@@ -1,0 +1,126 @@
+"""What the finger pads of n worlds feel of the peg in the hand, once per period: force field, then sensors.
+
+The pads stand still in the hand; the peg moves between them as its springs say, and its motion over a period is that
+from pose to pose. The gel's law per taxel is the springs' own, spread over the patch; the field's sum on each pad is
+then set to half of the springs' shear and the grip (docs/tactile.md, eq. 9), which the taxels alone miss by the rim of
+the gel that has none. Before the first period of an episode nothing has been sampled: zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fledge_sim import tactile_shapes
+from fledge_sim.arm_peg import SHEAR_SHARE, rotation_in_hand
+from fledge_sim.tactile import Gel, Motion, Pad, TactileField
+from fledge_sim.tactile_sensor import SensorModel, TactileSensor
+
+if TYPE_CHECKING:
+    from fledge_sim.arm import Arm
+    from fledge_sim.arm_peg import Peg
+    from fledge_sim.counter_random import UInt32
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+PAD_AXES = np.stack([np.eye(3), np.diag([1.0, -1.0, -1.0])])
+"""rotation_hand_from_pad of fixed and moving pad, (2, 3, 3); the hand's axes are along, lateral, closing."""
+
+
+class ArmTouch:
+    """Fields and sensors of n worlds."""
+
+    def __init__(
+        self, arm: Arm, peg: Peg, n: int, period: float, threads: int, model: SensorModel | None = None
+    ) -> None:
+        pad = Pad(length=arm.pad_size[0] - 2 * MARGIN, width=arm.pad_size[1] - 2 * MARGIN)
+        self._arm, self._peg, self._period, self.n = arm, peg, period, n
+        self.field = TactileField(n, pad=pad, threads=threads)
+        self.sensor = TactileSensor(n, pad, model or SensorModel(period=period), threads=threads)
+        half = ((peg.bottom - peg.top) / 2, peg.half_width, peg.half_width)
+        self._shapes = tactile_shapes.box(half, n=n)
+        length, width, _ = peg.patch(arm)
+        self._share = pad.taxel_area / (length * width)
+        self._before = np.zeros((n, 6))
+        self.pooled: Float32 = np.zeros((n, 2 * self.sensor.model.cells**2 * 3), np.float32)
+        """(n, 96) [N]: pad, row, column, compression and two shears."""
+
+    def identify(self, identity: UInt32) -> None:
+        """Start all worlds again as (2, n)."""
+        self.sensor.identify(identity)
+
+    def begin(self, worlds: Index, pose: Float64, gel: Float64, friction: Float64) -> None:
+        """New episodes of worlds (m,): poses in the hand (m, 6), factors on the gel's stiffness, pads' friction."""
+        mask = np.zeros(self.n, np.bool_)
+        mask[worlds] = True
+        self.field.reset(mask)
+        self.sensor.begin(mask)
+        self._before[worlds], self.pooled[worlds] = pose, 0.0
+        stiffness = self._peg.stiffness * self._share * gel
+        law = (stiffness, Gel().damping * stiffness, SHEAR_SHARE * stiffness, friction)
+        self.field.law[worlds] = np.stack(law, -1)
+
+    def sample(self, pose: Float64, gel: Float64, force_on_peg: Float64 | None = None) -> Float32:
+        """One period later.
+
+        Args:
+            pose: in the hand, (n, 6).
+            gel: factors on the stiffness, (n,).
+            force_on_peg: of both pads, (n, 3) [N, hand]; None: the field is what the taxels give.
+        Returns:
+            Field (n, 2, rows, columns, 3) [N].
+        """
+        total = None
+        if force_on_peg is not None:
+            total = np.empty((self.n, 2, 3), np.float32)
+            total[:, :, 0] = self._peg.grip
+            total[:, :, 1:] = -(force_on_peg[:, None, None] @ PAD_AXES)[:, :, 0, :2] / 2
+        force = self.field.update(self.motion(pose, gel), self._shapes, self._period, total)
+        self._before[:] = pose
+        self.pooled[:] = self.sensor.sense(force).reshape(self.n, -1)
+        return force
+
+    def motion(self, pose: Float64, gel: Float64) -> Motion:
+        """Of the peg's middle in each pad's frame."""
+        middle, turn = _middle(pose, self._peg.center)
+        before, _ = _middle(self._before, self._peg.center)
+        velocity = (middle - before) / self._period
+        turns = (pose - self._before)[:, [5, 4, 3]] / self._period
+        face = np.zeros((self.n, 2, 3))
+        face[:, :, 2] = (self._arm.grip_width / 2 - self._peg.grip / (self._peg.stiffness * gel))[:, None] * [-1, 1]
+        back = np.swapaxes(PAD_AXES, 1, 2)
+
+        def seen(vectors: Float64) -> Float32:
+            return np.ascontiguousarray((back @ vectors[..., None])[..., 0], np.float32)
+
+        return Motion(
+            seen(middle[:, None] - face),
+            np.ascontiguousarray(back @ turn[:, None], np.float32),
+            seen(np.repeat(velocity[:, None], 2, axis=1)),
+            seen(np.repeat(turns[:, None], 2, axis=1)),
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that the next sample depends on; copies."""
+        own = {"before": self._before.copy(), "pooled": self.pooled.copy()}
+        return {"own": own, "field": self.field.get_state(), "sensor": self.sensor.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `get_state`."""
+        self.field.set_state(state["field"])
+        self.sensor.set_state(state["sensor"])
+        self._before[:], self.pooled[:] = state["own"]["before"], state["own"]["pooled"]
+
+
+MARGIN = 0.003
+"""Of the gel around the taxels [m]."""
+
+
+def _middle(pose: Float64, center: float) -> tuple[Float64, Float64]:
+    """Of a peg with poses (n, 6): its middle (n, 3) [m, hand] and rotation_hand_from_peg (n, 3, 3)."""
+    turn = rotation_in_hand(pose)
+    return pose[:, :3] + center * turn[:, :, 0], turn
