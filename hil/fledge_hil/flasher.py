@@ -82,7 +82,7 @@ class Flasher:
             progress(what, page / pages)
             data = self._loader.read_flash(STM32, info.start_page + page)
             if data is None or len(data) < info.page_size:
-                raise LinkError(f"page {page} could not be read")
+                raise LinkError(f"page {page} of the firmware could not be read, the link is bad; {RECOVER}")
             content += data
             blank = blank + 1 if data.count(ERASED) == len(data) else 0
             if size is None and blank == BLANK_PAGES:
@@ -152,6 +152,8 @@ def enter(uri: str, by_hand: bool, tell: Callable[[str], None]) -> Iterator[Flas
 
 
 def _enter_by_radio(loader: Any, uri: str) -> None:
+    if not uri.startswith("radio://0/"):
+        raise LinkError(f"cflib restarts a drone over the first dongle only; write radio://0/... instead of {uri}")
     loader.open_bootloader_uri(uri)
     if not loader.reset_to_bootloader(NRF51):
         raise LinkError(f"{uri} does not restart into its bootloader: bring the radio closer; or {RECOVER}")

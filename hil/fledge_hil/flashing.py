@@ -130,7 +130,13 @@ def flash(job: Job, tell: Callable[[str], None], progress: Progress) -> Found:
     """
     with enter(job.uri, job.by_hand, tell) as flasher:
         _check_room(flasher, job.image)
-        watched(lambda progress: _write(flasher, job, progress), progress, job.stall)
+        if job.backup is not None:
+            _back_up(flasher, job.backup, progress, job.stall)
+        try:
+            watched(lambda progress: _write(flasher, job, progress), progress, job.stall)
+        except KeyboardInterrupt:
+            tell(f"interrupted while the flash was written, so the firmware is not whole: {RECOVER}")
+            raise
     progress("starting", 1.0)
     found = _await(job.uri)
     _check_what_runs(job.image, found)
@@ -145,9 +151,17 @@ def _check_room(flasher: Flasher, image: FirmwareImage) -> None:
         raise FlashError(f"the image has {len(image.content)} bytes, this flash has room for {flasher.room}")
 
 
+def _back_up(flasher: Flasher, path: Path, progress: Progress, stall: float) -> None:
+    """Until it is whole nothing is written, and switching the drone off and on starts what was there."""
+    content: list[bytes] = []
+    try:
+        watched(lambda told: content.append(flasher.read(None, told, "backup")), progress, stall)
+        write_atomically(path, content[0])
+    except FledgeError as error:
+        raise FlashError(f"the backup failed, nothing was written: switch the drone off and on ({error})") from error
+
+
 def _write(flasher: Flasher, job: Job, progress: Progress) -> None:
-    if job.backup is not None:
-        write_atomically(job.backup, flasher.read(None, progress, "backup"))
     flasher.write(job.image.content, progress)
     flasher.start_firmware()
 

@@ -200,6 +200,38 @@ def test_an_image_for_another_drone_is_not_written(
     assert slot.running
 
 
+def test_an_armed_drone_is_not_flashed(uri: str, slot: IllSlot, trained_policy: Policy, board_cache: Path) -> None:
+    for _ in range(100):
+        slot.drone.step_ms()
+    assert slot.drone.arm(True)
+    with pytest.raises(FlashError, match=r"not flashing udp:.*: it is armed: disarm it"):
+        flashing.check(flashing.Job(image_for(trained_policy, board_cache), uri))
+
+
+def test_cflib_restarts_drones_over_the_first_dongle_only() -> None:
+    with pytest.raises(LinkError, match=r"first dongle only; write radio://0/"):
+        flasher.enter("radio://1/80/2M/E7E7E7E7E7", False, quiet).__enter__()
+
+
+def test_without_a_dongle_or_a_drone_one_sentence_says_so() -> None:
+    with pytest.raises(LinkError, match=r"no Crazyradio dongle is plugged in"):
+        flasher.enter("radio://0/80/2M/E7E7E7E7E7", False, quiet).__enter__()
+    with pytest.raises(LinkError, match=r"no Crazyradio dongle is plugged in"):
+        flasher.enter("usb://0", True, quiet).__enter__()
+
+
+def test_a_backup_that_fails_leaves_what_was_there(
+    uri: str, slot: IllSlot, trained_policy: Policy, board_cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    job = flashing.Job(image_for(trained_policy, board_cache), uri, backup=tmp_path / "file" / "backup.bin")
+    with pytest.raises(FlashError, match=r"the backup failed, nothing was written: switch the drone off and on"):
+        flashing.flash(job, quiet, quiet)
+    slot.handle(b"\xff\xfe\xf0\x01")
+    assert slot.running
+    assert slot.drone.output.contract_hash == trained_policy.contract.hash32
+
+
 def test_a_drone_does_not_start_what_is_for_another_and_is_recovered(
     uri: str, slot: IllSlot, trained_policy: Policy, board_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
