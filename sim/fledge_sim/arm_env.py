@@ -35,6 +35,8 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Index = NDArray[np.intp]
 WORLDS_MAX = 2**20
+TOUCH = "touch "
+"""Before the names of what the pads remember."""
 
 
 class Outcome(NamedTuple):
@@ -53,9 +55,7 @@ class ArmEnvState:
     rows: Float64
     """MuJoCo's."""
     memory: dict[str, NDArray[Any]]
-    """The environment's and the task's, (n, ...) each."""
-    touch: dict[str, Any] | None
-    """Of the finger pads, if they are felt."""
+    """Of the environment, the task and the finger pads, by name."""
 
 
 class ArmEnv:
@@ -169,23 +169,26 @@ class ArmEnv:
     def get_state(self) -> ArmEnvState:
         """A copy of everything."""
         memory = {name: values.copy() for name, values in self.worlds.memory.items()}
-        touch = None if self.worlds.touch is None else self.worlds.touch.get_state()
-        return ArmEnvState(self.worlds.plant.rows.copy(), memory, touch)
+        return ArmEnvState(self.worlds.plant.rows.copy(), memory | self._touch_state())
 
     def set_state(self, state: ArmEnvState) -> None:
         """Continue from a state of an environment of the same configuration, seed and number of worlds."""
         memory, rows = self.worlds.memory, self.worlds.plant.rows
+        touch = self._touch_state()
         shapes = {name: values.shape for name, values in state.memory.items()}
-        if shapes != {name: values.shape for name, values in memory.items()} or state.rows.shape != rows.shape:
+        mine = {name: values.shape for name, values in (memory | touch).items()}
+        if shapes != mine or state.rows.shape != rows.shape:
             raise FledgeError("the state belongs to another configuration or number of worlds; use one made like it")
-        if (state.touch is None) != (self.worlds.touch is None):
-            raise FledgeError("one of state and environment has touch and the other has not; use one made like it")
         rows[:] = state.rows
         for name, values in memory.items():
             values[:] = state.memory[name]
         self.worlds.restore()
-        if self.worlds.touch is not None and state.touch is not None:
-            self.worlds.touch.set_state(state.touch)
+        if self.worlds.touch is not None:
+            self.worlds.touch.set_state({name.removeprefix(TOUCH): state.memory[name] for name in touch})
+
+    def _touch_state(self) -> dict[str, NDArray[Any]]:
+        touch = self.worlds.touch
+        return {} if touch is None else {TOUCH + name: values for name, values in touch.get_state().items()}
 
     def _begin(self, chosen: Index) -> tuple[Float32, Float32]:
         """New episodes of worlds (m,): their first observations."""

@@ -104,16 +104,23 @@ class ArmTouch:
             seen(np.repeat(turns[:, None], 2, axis=1)),
         )
 
-    def get_state(self) -> dict[str, Any]:
-        """Everything that the next sample depends on; copies."""
-        own = {"before": self._before.copy(), "pooled": self.pooled.copy()}
-        return {"own": own, "field": self.field.get_state(), "sensor": self.sensor.get_state()}
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """Everything that the next sample depends on, by name; copies."""
+        state: dict[str, NDArray[Any]] = {"before": self._before.copy(), "pooled": self.pooled.copy()}
+        for owner, part in self._parts.items():
+            state |= {f"{owner} {name}": values for name, values in part.get_state().items()}
+        return state
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Inverse of `get_state`."""
-        self.field.set_state(state["field"])
-        self.sensor.set_state(state["sensor"])
-        self._before[:], self.pooled[:] = state["own"]["before"], state["own"]["pooled"]
+        for owner, part in self._parts.items():
+            prefix = f"{owner} "
+            part.set_state({name[len(prefix) :]: kept for name, kept in state.items() if name.startswith(prefix)})
+        self._before[:], self.pooled[:] = state["before"], state["pooled"]
+
+    @property
+    def _parts(self) -> dict[str, TactileField | TactileSensor]:
+        return {"field": self.field, "sensor": self.sensor}
 
 
 MARGIN = 0.003
