@@ -27,6 +27,15 @@ SIDE_MAX = 62
 """Rows, and columns, of a pad."""
 
 
+class Depth(IntEnum):
+    """What the gel below a taxel is compressed by."""
+
+    PROFILE = 0
+    """The object's profile: distance to its surface along the pad's normal, and the normal there."""
+    NEAREST = 1
+    """TacSL's: distance to the nearest point of the surface, which near an edge may be on the object's side."""
+
+
 class Shear(IntEnum):
     """Law of the tangential force."""
 
@@ -150,6 +159,7 @@ class TactileField:
     pads: int = 2
     pad: Pad = field(default_factory=Pad)
     gel: Gel = field(default_factory=Gel)
+    depth: Depth = Depth.PROFILE
     shear: Shear = Shear.STICK_SLIP
     threads: int = 1
 
@@ -248,6 +258,7 @@ class TactileField:
                 self.pads,
                 self.pad.taxels,
                 self._taxels.shape[1],
+                int(self.depth),
                 int(self.shear),
                 self._reach,
                 dt,

@@ -10,12 +10,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fledge_sim.tactile import Shear
+from fledge_sim.tactile import Depth, Shear
 from fledge_sim.tactile_shapes import Kind
 
 Float64 = NDArray[np.float64]
 STEP = 1e-8
 """Of the finite differences [m]."""
+FAR, BISECTIONS = 0.2, 50
+"""[m] below which every object ends."""
 
 
 def _product(u: Float64, v: Float64) -> Float64:
@@ -68,6 +70,17 @@ def gradient(measure: Callable[[Float64], Float64], p: Float64) -> Float64:
     return np.asarray(slope / np.maximum(np.linalg.norm(slope, axis=-1, keepdims=True), 1e-300))
 
 
+def profile(measure: Callable[[Float64], Float64], taxels: Float64) -> Float64:
+    """Distance from points inside a convex object to its surface along -z, by bisection; 0 for points outside."""
+    down = np.array([0.0, 0.0, -1.0])
+    low, high = np.zeros(len(taxels)), np.full(len(taxels), FAR)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        inside = measure(taxels + middle[:, None] * down) < 0
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return np.asarray(np.where(measure(taxels) < 0, low, 0.0))
+
+
 def step(
     anchor: Float64,
     points: Float64,
@@ -76,6 +89,7 @@ def step(
     shape: tuple[Kind, Float64],
     law: Float64,
     dt: float,
+    depth_rule: Depth = Depth.PROFILE,
     shear: Shear = Shear.STICK_SLIP,
 ) -> tuple[Float64, Float64]:
     """One update of one pad.
@@ -97,8 +111,10 @@ def step(
     def measure(p: Float64) -> Float64:
         return distance(kind, size, (p - origin) @ rotation)  # R^T (p - o), eq. 1
 
-    depth = np.maximum(-measure(taxels), 0.0)  # eq. 3
-    normal = gradient(measure, taxels)
+    by_profile = depth_rule is Depth.PROFILE
+    depth = profile(measure, taxels) if by_profile else np.maximum(-measure(taxels), 0.0)  # eq. 3
+    below = depth[:, None] * [0, 0, 1] if by_profile else 0.0
+    normal = gradient(measure, taxels - below)
     moving = velocity + np.cross(angular, taxels - origin)  # eq. 4
     rate = (normal * moving).sum(-1)
     tangential = moving - rate[:, None] * normal

@@ -25,7 +25,7 @@ library = open_library("_tactile", Path(__file__).parent)
 for _name in ("fledge_tactile_update", "fledge_tactile_sense", "fledge_tactile_distance"):
     getattr(library, _name).argtypes = [ctypes.c_void_p]
     getattr(library, _name).restype = None
-update_job = Struct("13Pq4iffi4x")
+update_job = Struct("13Pq5iffi")
 """struct tactile_job"""
 _distance_job = Struct("3P4f2i")
 sense_job = Struct("9Pq4i3f4f2i4x")

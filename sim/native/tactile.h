@@ -18,6 +18,7 @@ enum tactile_kind { /* Kind in tactile_shapes.py; sizes in the order of MuJoCo's
                     TACTILE_HEXAGON = 5
 };
 
+enum tactile_depth { TACTILE_PROFILE = 0, TACTILE_NEAREST = 1 };
 enum tactile_shear { TACTILE_STICK_SLIP = 0, TACTILE_VELOCITY = 1 };
 
 /* Columns of `law`. */
@@ -51,6 +52,7 @@ struct tactile_job {
     float *force;                             /* n P T 3 [N] */
     int64_t count;                            /* n */
     int32_t pads, taxels, padded;             /* P, T, S */
+    int32_t depth;                            /* enum tactile_depth */
     int32_t shear;                            /* enum tactile_shear */
     float reach;                              /* [m] largest distance of a taxel from the origin */
     float dt;                                 /* [s] */

@@ -12,15 +12,19 @@
 
 _Static_assert(TACTILE_LANES_MAX % REAL_LANES == 0, "a padded row is whole blocks of every variant");
 
+#define PROFILE_STEPS 3
+#define PROFILE_SLOPE_MIN 0.3f
+#define PROFILE_ENOUGH 2e-6f /* [m] */
+
 /* One pad of one environment. */
 struct pad {
     const float *position, *rotation, *velocity, *angular_velocity, *size, *law;
     float *anchor, *force;
 };
 
-ALWAYS_INLINE struct shape_surface surface_at(int kind, const struct pad *pad, real x, real y) {
+ALWAYS_INLINE struct shape_surface surface_at(int kind, const struct pad *pad, real x, real y, real z) {
     const float *r = pad->rotation;
-    const real offset[3] = {x - pad->position[0], y - pad->position[1], real_splat(-pad->position[2])};
+    const real offset[3] = {x - pad->position[0], y - pad->position[1], z - pad->position[2]};
     real point[3];
     for (int i = 0; i < 3; i++) point[i] = r[i] * offset[0] + r[3 + i] * offset[1] + r[6 + i] * offset[2];
     const struct shape_surface object = shape_surface(kind, pad->size, point);
@@ -29,6 +33,23 @@ ALWAYS_INLINE struct shape_surface surface_at(int kind, const struct pad *pad, r
         found.normal[i] =
             r[3 * i] * object.normal[0] + r[3 * i + 1] * object.normal[1] + r[3 * i + 2] * object.normal[2];
     return found;
+}
+
+/* How deep the object is in the gel below taxels that lie inside it: down the pad's normal, no step longer than the
+ * distance to the surface, so never through it; the last one to the plane through the point that was reached. Returns
+ * the depth, and the normal there. */
+ALWAYS_INLINE real profile_depth(int kind, const struct pad *pad, real x, real y, real_mask touches, real depth,
+                                 real normal[3]) {
+#pragma GCC unroll 1
+    for (int step = 0; step < PROFILE_STEPS; step++) {
+        const struct shape_surface surface = surface_at(kind, pad, x, y, -depth);
+        const real steepest = real_max(-surface.normal[2], real_splat(PROFILE_SLOPE_MIN));
+        const int arrived = !real_any(touches & real_greater(-surface.distance, real_splat(PROFILE_ENOUGH)));
+        depth -= arrived || step + 1 == PROFILE_STEPS ? surface.distance / steepest : surface.distance;
+        for (int i = 0; i < 3; i++) normal[i] = surface.normal[i];
+        if (arrived) break;
+    }
+    return depth;
 }
 
 ALWAYS_INLINE real dot(const real a[3], const real b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -61,21 +82,21 @@ ALWAYS_INLINE void shear(int law, real_scalar stiffness, real_scalar dt, real li
 }
 
 /* Taxels first..first+REAL_LANES-1; returns whether any touches. Forces are components of `force`. */
-ALWAYS_INLINE int taxels(const struct tactile_job *job, int kind, int law, const struct pad *pad, int first,
-                         real force[3]) {
+ALWAYS_INLINE int taxels(const struct tactile_job *job, int kind, const struct pad *pad, int first, real force[3]) {
     const real zero = real_splat(0), x = real_load(job->taxel_x + first), y = real_load(job->taxel_y + first);
-    const struct shape_surface surface = surface_at(kind, pad, x, y);
-    const real depth = real_max(-surface.distance, zero);
+    struct shape_surface surface = surface_at(kind, pad, x, y, zero);
+    real depth = real_max(-surface.distance, zero);
     const real_mask touches = real_greater(depth, zero);
     real anchor[3] = {zero, zero, zero};
     const int any = real_any(touches);
     if (any) {
         real tangential[3], pull[3];
+        if (job->depth == TACTILE_PROFILE) depth = profile_depth(kind, pad, x, y, touches, depth, surface.normal);
         for (int i = 0; i < 3; i++) anchor[i] = real_load(pad->anchor + i * job->padded + first);
         const real rate = slip(pad, x, y, surface.normal, tangential);
         const real normal = real_max(depth * (pad->law[TACTILE_STIFFNESS] + pad->law[TACTILE_DAMPING] * rate), zero);
-        shear(law, pad->law[TACTILE_SHEAR_STIFFNESS], job->dt, pad->law[TACTILE_FRICTION] * normal, surface.normal,
-              tangential, anchor, pull);
+        shear(job->shear, pad->law[TACTILE_SHEAR_STIFFNESS], job->dt, pad->law[TACTILE_FRICTION] * normal,
+              surface.normal, tangential, anchor, pull);
         for (int i = 0; i < 3; i++) {
             anchor[i] = real_select(touches, anchor[i], zero);
             pull[i] = real_select(touches, pull[i] + normal * surface.normal[i], zero);
@@ -99,28 +120,30 @@ ALWAYS_INLINE void interleave(const real force[3], int lanes, float *target) {
     }
 }
 
-/* The whole pad; returns whether any taxel touches. No distance changes faster than its point moves, so a pad whose
- * origin is farther away than any of its taxels is done at once. */
-ALWAYS_INLINE int whole_pad(const struct tactile_job *job, int kind, int law, const struct pad *pad) {
-    if (!(surface_at(kind, pad, real_splat(0), real_splat(0)).distance[0] < job->reach)) return 0;
-    int touching = 0, first = 0;
-    real force[3];
-    for (; first + REAL_LANES <= job->taxels; first += REAL_LANES) {
-        touching |= taxels(job, kind, law, pad, first, force);
-        interleave(force, REAL_LANES, pad->force + 3 * first);
-    }
-    if (first < job->taxels) {
-        touching |= taxels(job, kind, law, pad, first, force);
-        interleave(force, job->taxels - first, pad->force + 3 * first);
+/* No distance changes faster than its point moves: no taxel of a pad whose origin is farther away than they touches. */
+static __attribute__((noinline)) int near(const struct tactile_job *job, int kind, const struct pad *pad) {
+    return surface_at(kind, pad, real_splat(0), real_splat(0), real_splat(0)).distance[0] < job->reach;
+}
+
+/* The whole pad; returns whether any taxel touches. */
+ALWAYS_INLINE int whole_pad(const struct tactile_job *job, int kind, const struct pad *pad) {
+    int touching = 0;
+    if (!near(job, kind, pad)) return 0;
+    for (int first = 0; first < job->taxels; first += REAL_LANES) {
+        real force[3];
+        touching |= taxels(job, kind, pad, first, force);
+        if (job->taxels - first >= REAL_LANES)
+            interleave(force, REAL_LANES, pad->force + 3 * first);
+        else
+            interleave(force, job->taxels - first, pad->force + 3 * first);
     }
     return touching;
 }
 
-/* One function per shape and law of shear, so that neither is asked about in the loop. */
+/* One function per shape, so that the loop does not ask which it is. */
 #define SPECIALISED(name, kind)                                                                                        \
-    static __attribute__((flatten, noinline)) int name(const struct tactile_job *job, const struct pad *pad) {         \
-        return job->shear == TACTILE_VELOCITY ? whole_pad(job, kind, TACTILE_VELOCITY, pad)                            \
-                                              : whole_pad(job, kind, TACTILE_STICK_SLIP, pad);                         \
+    static __attribute__((noinline)) int name(const struct tactile_job *job, const struct pad *pad) {                  \
+        return whole_pad(job, kind, pad);                                                                              \
     }
 SPECIALISED(pad_plane, TACTILE_PLANE)
 SPECIALISED(pad_sphere, TACTILE_SPHERE)
