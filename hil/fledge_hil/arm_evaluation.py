@@ -28,10 +28,17 @@ def arm_policy(path: Path) -> Policy | None:
 
 
 def measure(policy: Policy, episodes: int = 1000, seed: int = SEED) -> ArmFigures:
-    """The figures that `train` keeps with a run; some ten seconds. MuJoCo is imported here and not before."""
+    """The figures that `train` keeps with a run; some ten seconds. MuJoCo is imported here and not before.
+
+    A policy in integers moves by its C, compiled for this machine: the bits of the target.
+    """
     from fledge_train import arm_evaluate
 
-    return arm_evaluate.measure(policy, episodes, seed)
+    if policy.contract.quantisation == "float32":
+        return arm_evaluate.measure(policy, episodes, seed)
+    from fledge_export.parity import host_engine
+
+    return arm_evaluate.measure(policy, episodes, seed, step=host_engine(policy))
 
 
 def show(measured: Sequence[tuple[str, ArmFigures]]) -> None:

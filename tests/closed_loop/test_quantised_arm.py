@@ -14,6 +14,7 @@ from fledge_export.calibrate import calibrate
 from fledge_export.calibration import Calibration
 from fledge_export.quantize import error
 from fledge_export.specification import Step, stepper
+from fledge_hil import arm_evaluation
 from fledge_sim import arm as arms
 from fledge_sim import arm_presets
 from fledge_sim import policy as policies
@@ -30,6 +31,7 @@ from fledge_sim.contract import (
 )
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy
+from fledge_train import arm_evaluate
 
 ARM = arms.load("so101")
 CONFIG = arm_presets.reach(ARM)
@@ -59,7 +61,7 @@ def contract() -> Contract:
             sensed=names,
         ),
         network=NetworkShape("mlp", HIDDEN),
-        training=TrainingRecord("imitation", 0, "test", {"task": "reach", "difficulty": 1.0}),
+        training=TrainingRecord("imitation", 0, "test", {"task": "reach", "senses": "joints", "difficulty": 1.0}),
         native_rate=50,
         inference_rate=50,
         setpoint=GoalSemantics(),
@@ -162,6 +164,13 @@ def test_actions_change_little_on_episodes_that_calibration_did_not_see(policy: 
     found = {form: error(package.quantised(policy, form, seen), policy, others).mean for form in ("int16", "int8")}
     assert found["int16"] < 1e-3
     assert found["int16"] < found["int8"] < 1e-2
+
+
+def test_an_evaluation_moves_by_the_integers(policy: Policy, seen: Calibration) -> None:
+    int8 = package.quantised(policy, "int8", seen)
+    found = arm_evaluation.measure(int8, episodes=3)
+    assert found == arm_evaluate.measure(int8, 3, arm_evaluation.SEED, step=stepper(int8))
+    assert found.error != arm_evaluation.measure(policy, episodes=3).error
 
 
 def test_a_policy_whose_training_is_not_known_cannot_be_calibrated(policy: Policy) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from fledge_hil import cli
 from fledge_hil.bench import arm as bench
 from fledge_sim import policy as policies
 from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Policy
 from fledge_train import arm_config, arm_evaluate, arm_worlds, recorded, runs, teacher, trainer
 from fledge_train.arm import Arm
 from fledge_train.arm_config import ArmPpoConfig, GroupWeights, ImitationConfig
@@ -147,6 +150,16 @@ def test_figures_of_an_arm_that_does_not_move() -> None:
     assert (figures.task, figures.episodes, figures.smoothness) == ("reach", 20, 0.0)
     assert figures.success < 0.2
     assert 0.05 < figures.error < figures.error_95 < 0.6
+
+
+def test_a_recurrent_policy_forgets_between_rounds(make_arm_policy: Callable[..., Policy]) -> None:
+    policy = make_arm_policy("gru", (4,))
+    mover, seen = arm_evaluate.Mover(partial(policies.forward, policy), 4), np.ones((2, 26), np.float32)
+    mover.begin(2)
+    first, second = mover.act(seen), mover.act(seen)
+    mover.begin(2)
+    assert (first != second).all()
+    assert (mover.act(seen) == first).all()
 
 
 def test_train_and_eval_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

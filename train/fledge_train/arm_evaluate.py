@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from fledge_sim.rows import Float32
+from numpy.typing import NDArray
 
 from fledge_train.arm_worlds import ArmWorlds, config_of, terms_of
 
@@ -25,6 +27,8 @@ WORLDS = 250
 """At a time."""
 SEED = 1_000_003
 """Of the episodes: none that training has seen."""
+Step = Callable[[Float32, Float32], "tuple[NDArray[np.floating], NDArray[np.floating]]"]
+"""Observation (n, I) and state (n, S) to actions (n, A) and the next state."""
 Controller = Callable[[Float32], Float32]
 """Observation (n, I) in the contract's units to actions (n, A)."""
 
@@ -50,21 +54,48 @@ class ArmFigures:
     """Mean per step."""
 
 
-def measure(policy: Policy, episodes: int = 1000, seed: int = SEED, difficulty: float | None = None) -> ArmFigures:
+def measure(
+    policy: Policy,
+    episodes: int = 1000,
+    seed: int = SEED,
+    difficulty: float | None = None,
+    step: Step | None = None,
+) -> ArmFigures:
     """Figures of a policy in the worlds that it was trained for, whose numbers its contract records.
 
-    Raises FledgeError for a policy that is none of an arm, or of an arm that has changed since.
+    Args:
+        policy: of an arm.
+        episodes: all fresh.
+        seed: of the episodes.
+        difficulty: default: that of the training.
+        step: computes the policy's actions; default: in floats.
+    Raises:
+        FledgeError: a policy that is none of an arm, or of an arm that has changed since.
     """
     record = trained_in(policy.contract)
     difficulty = float(record["difficulty"]) if difficulty is None else difficulty
     config = config_of(policy.contract.robot, record["task"], record["senses"], difficulty)
     require_fit(policy.contract, config)
-    state = np.zeros((0, 0), np.float32)
+    mover = Mover(step or partial(policies.forward, policy), policy.contract.recurrent_size)
+    return fly(mover.act, config, episodes, seed, record["senses"], difficulty, mover.begin)
 
-    def act(observation: Float32) -> Float32:
-        return policies.forward(policy, observation, state)[0].astype(np.float32)
 
-    return fly(act, config, episodes, seed, record["senses"], difficulty)
+class Mover:
+    """A policy with its memory."""
+
+    def __init__(self, step: Step, recurrent_size: int) -> None:
+        self._step, self._size = step, recurrent_size
+        self.begin(0)
+
+    def begin(self, n: int) -> None:
+        """Forget; n worlds follow."""
+        self._memory = np.zeros((n, self._size), np.float32)
+
+    def act(self, observation: Float32) -> Float32:
+        """Actions (n, A) for (n, I)."""
+        action, memory = self._step(observation, self._memory)
+        self._memory = memory.astype(np.float32)
+        return action.astype(np.float32)
 
 
 def trained_in(contract: Contract) -> dict[str, Any]:
@@ -93,15 +124,22 @@ def require_fit(contract: Contract, config: ArmConfig) -> None:
 
 
 def fly(
-    controller: Controller, config: ArmConfig, episodes: int, seed: int, senses: str, difficulty: float
+    controller: Controller,
+    config: ArmConfig,
+    episodes: int,
+    seed: int,
+    senses: str,
+    difficulty: float,
+    begin: Callable[[int], None] = lambda n: None,
 ) -> ArmFigures:
-    """Figures of anything that maps observations to actions; one episode per world and round."""
+    """Figures of anything that maps observations to actions; one episode per world, round by round, `begin` first."""
     if episodes < 1:
         raise FledgeError("give at least one episode")
     success, distance, change, reward, steps = [], [], 0.0, 0.0, 0
     for first in range(0, episodes, WORLDS):
         n = min(WORLDS, episodes - first)
         worlds = ArmWorlds(config, n, seed + first)
+        begin(n)
         observation, going, before = worlds.reset().numpy(), np.ones(n, bool), None
         while going.any():
             action = np.clip(controller(observation), -1, 1)
