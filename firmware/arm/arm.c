@@ -60,6 +60,7 @@ static void remain_tripped(struct arm *arm, enum arm_guard now, uint32_t command
 static uint32_t are_still(const struct arm *arm) {
     for (int j = 0; j < ARM_JOINTS; j++) {
         const float away = arm->servos.position[j] - arm->target[j];
+        if (arm->servos.age_ms[j] >= SERVOS_CYCLE_MS) return 0; /* who knows */
         if (!(away >= -STILL && away <= STILL)) return 0;
     }
     return 1;
@@ -139,7 +140,7 @@ static enum servos_wish control(struct arm *arm, const struct arm_input *input, 
 static enum servos_wish decide(struct arm *arm, const struct arm_input *input) {
     const uint32_t torque = arm->engagement == ARM_ENGAGED;
     uint32_t culprit = 0;
-    arm_watch_cycle(&arm->watch, &arm->servos, input->time_ms, torque);
+    arm_watch_cycle(&arm->watch, &arm->servos, torque);
     const enum arm_guard now = arm_guard_servos(&arm->watch, &arm->servos, torque, &culprit);
     if (arm->mode == ARM_RELAXED) {
         arm->guard = arm->latched != ARM_GUARD_OK ? arm->latched : ARM_GUARD_COMMAND;

@@ -6,11 +6,9 @@ static const float lower[ARM_JOINTS] = ARM_LOWER, upper[ARM_JOINTS] = ARM_UPPER;
 
 void arm_watch_init(struct arm_watch *watch) {
     watch->started = watch->time_ms = watch->late_window = watch->late_ticks = watch->deadline_misses = 0;
-    watch->low_ms = watch->jumped = watch->known = watch->gap = 0;
-    for (int j = 0; j < ARM_JOINTS; j++) {
-        watch->overload_ms[j] = watch->sensed_ms[j] = 0;
-        watch->before[j] = 0.0f;
-    }
+    watch->low_ms = watch->gap = 0;
+    for (int j = 0; j < ARM_JOINTS; j++)
+        watch->overload_ms[j] = watch->hot_ms[j] = watch->high_ms[j] = watch->servo_ms[j] = 0;
 }
 
 /* A clock that stands still or runs backwards gives a huge unsigned gap. */
@@ -38,25 +36,28 @@ static uint32_t is_low(const struct servos *servos, uint32_t j) {
     return servos->voltage[j] < ARM_VOLTAGE_LOW * ARM_SERVO_VOLTAGE;
 }
 
-/* Further than the fastest joint comes in the time since it was sensed last. */
-static uint32_t has_jumped(const struct arm_watch *watch, const struct servos *servos, uint32_t j, uint32_t time_ms) {
-    const float seconds = 0.001f * (float)(time_ms - watch->sensed_ms[j]);
-    const float away = servos->position[j] - watch->before[j], reach = ARM_JUMP_MARGIN + ARM_SPEED_MAX * seconds;
-    return (watch->known >> j & 1u) && !(away >= -reach && away <= reach);
+static uint32_t is_hot(const struct servos *servos, uint32_t j) {
+    return (servos->error[j] & BUS_ERROR_HEAT) || !(servos->temperature[j] <= ARM_HEAT_MAX);
 }
 
-void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint32_t time_ms, uint32_t torque) {
+static uint32_t is_high(const struct servos *servos, uint32_t j) {
+    return !(servos->voltage[j] <= ARM_VOLTAGE_HIGH * ARM_SERVO_VOLTAGE);
+}
+
+static uint32_t complains(const struct servos *servos, uint32_t j) {
+    return (servos->error[j] & (BUS_ERROR_ANGLE | BUS_ERROR_CURRENT)) != 0u;
+}
+
+void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint32_t torque) {
     uint32_t low = 0;
-    watch->jumped = 0;
     for (uint32_t j = 0; j < ARM_JOINTS; j++) {
-        const uint32_t high = magnitude(servos->load[j]) >= magnitude(ARM_LOAD_MAX);
-        watch->overload_ms[j] = lasting(watch->overload_ms[j], torque && high, ARM_OVERLOAD_MS);
+        const uint32_t strains = torque && magnitude(servos->load[j]) >= magnitude(ARM_LOAD_MAX);
+        if (servos->age_ms[j] >= SERVOS_CYCLE_MS) continue; /* nothing new */
+        watch->overload_ms[j] = lasting(watch->overload_ms[j], strains, ARM_OVERLOAD_MS);
+        watch->hot_ms[j] = lasting(watch->hot_ms[j], is_hot(servos, j), ARM_WRONG_MS);
+        watch->high_ms[j] = lasting(watch->high_ms[j], is_high(servos, j), ARM_WRONG_MS);
+        watch->servo_ms[j] = lasting(watch->servo_ms[j], complains(servos, j), ARM_WRONG_MS);
         low |= is_low(servos, j);
-        if (servos->age_ms[j] >= SERVOS_CYCLE_MS) continue;
-        if (has_jumped(watch, servos, j, time_ms)) watch->jumped = j + 1u;
-        watch->before[j] = servos->position[j];
-        watch->sensed_ms[j] = time_ms;
-        watch->known |= 1u << j;
     }
     watch->low_ms = lasting(watch->low_ms, low, ARM_LOW_MS);
 }
@@ -65,15 +66,16 @@ void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint3
 static enum arm_guard about_joint(const struct arm_watch *watch, const struct servos *servos, uint32_t j,
                                   uint32_t torque) {
     const uint32_t error = servos->error[j];
+    const uint32_t wrong_ms = torque ? ARM_WRONG_MS : SERVOS_CYCLE_MS; /* before torque comes on, once is enough */
     if (servos->age_ms[j] > ARM_SILENT_MAX_MS) return ARM_GUARD_BUS;
-    if ((error & BUS_ERROR_HEAT) || !(servos->temperature[j] <= ARM_HEAT_MAX)) return ARM_GUARD_HEAT;
-    if (!(servos->voltage[j] <= ARM_VOLTAGE_HIGH * ARM_SERVO_VOLTAGE)) return ARM_GUARD_HIGH;
+    if (watch->hot_ms[j] >= wrong_ms) return ARM_GUARD_HEAT;
+    if (watch->high_ms[j] >= wrong_ms) return ARM_GUARD_HIGH;
     if (is_low(servos, j) && watch->low_ms >= ARM_LOW_MS) return ARM_GUARD_LOW;
-    if (error & (BUS_ERROR_ANGLE | BUS_ERROR_CURRENT)) return ARM_GUARD_SERVO;
+    if (watch->servo_ms[j] >= wrong_ms) return ARM_GUARD_SERVO;
     if (torque && !(servos->torque >> j & 1u)) return ARM_GUARD_TORQUE;
     const uint32_t strained = (error & BUS_ERROR_OVERLOAD) || watch->overload_ms[j] >= ARM_OVERLOAD_MS;
     if (torque && strained) return ARM_GUARD_OVERLOAD; /* a servo says so until it gets torque again */
-    if (watch->jumped == j + 1u) return ARM_GUARD_JUMP;
+    if (servos->jumped >> j & 1u) return ARM_GUARD_JUMP;
     const float low = lower[j] - ARM_LIMIT_MARGIN, high = upper[j] + ARM_LIMIT_MARGIN;
     return servos->position[j] >= low && servos->position[j] <= high ? ARM_GUARD_OK : ARM_GUARD_LIMIT;
 }
@@ -153,10 +155,10 @@ enum arm_reaction arm_reaction(enum arm_guard guard) {
     case ARM_GUARD_BUS:
     case ARM_GUARD_SERVO:
     case ARM_GUARD_TORQUE:
-    case ARM_GUARD_JUMP:
         return ARM_HOLD_THEN_RELAX;
     case ARM_GUARD_OVERLOAD:
         return ARM_YIELD_THEN_RELAX;
+    case ARM_GUARD_JUMP: /* an encoder that slipped drives its joint until the goal has followed it */
     case ARM_GUARD_LIMIT:
     case ARM_GUARD_VELOCITY:
     case ARM_GUARD_STRETCH:

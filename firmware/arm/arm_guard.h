@@ -13,16 +13,15 @@ enum {
     ARM_LATE_MAX = 4, /* late ticks in the window that are forgiven */
     ARM_OVERLOAD_MS = 1000,
     ARM_LOW_MS = 200,
-    ARM_HOLD_MS = 500 /* holding before letting go */
+    ARM_WRONG_MS = 30, /* heat, high voltage, complaints: a broken answer may say so once */
+    ARM_HOLD_MS = 500  /* holding before letting go */
 };
 
-#define ARM_HEAT_MAX 60.0f      /* [degrees C]; the servo itself gives up at 70 */
-#define ARM_LOAD_MAX 0.85f      /* duty; a full reach asks for less */
-#define ARM_VOLTAGE_LOW 0.75f   /* of the nominal voltage */
-#define ARM_VOLTAGE_HIGH 1.2f   /* of the nominal voltage */
+#define ARM_HEAT_MAX 60.0f /* [degrees C]; the servo itself gives up at 70 */
+#define ARM_LOAD_MAX (0.9f * ARM_DUTY_PER_RADIAN * POLICY_ACTION_REACH) /* duty: it pushes as hard as it is let */
+#define ARM_VOLTAGE_LOW 0.75f                                           /* of the nominal voltage */
+#define ARM_VOLTAGE_HIGH 1.2f                                           /* of the nominal voltage */
 #define ARM_LIMIT_MARGIN 0.1f   /* [rad], beyond the mechanical limit: calibration and play */
-#define ARM_JUMP_MARGIN 0.1f    /* [rad], beyond what the fastest joint can do */
-#define ARM_SPEED_MAX 10.0f     /* [rad/s], of a joint that is dragged: twice the servo's own */
 #define ARM_GOAL_MAX 10.0f      /* [m]; further away is no place */
 #define ARM_TOUCH_MAX_N 1000.0f /* [N]; more is no force */
 
@@ -38,11 +37,7 @@ enum arm_reaction {
 struct arm_watch {
     uint32_t started, time_ms, late_window, late_ticks, deadline_misses;
     uint32_t gap; /* between two ticks, or time ran backwards; until somebody clears it */
-    uint32_t low_ms, overload_ms[ARM_JOINTS];
-    uint32_t jumped;                /* joint + 1 that has jumped in this cycle */
-    float before[ARM_JOINTS];       /* position of the cycle before */
-    uint32_t sensed_ms[ARM_JOINTS]; /* when */
-    uint32_t known;                 /* a bit per joint: `before` is */
+    uint32_t low_ms, overload_ms[ARM_JOINTS], hot_ms[ARM_JOINTS], high_ms[ARM_JOINTS], servo_ms[ARM_JOINTS];
 };
 
 void arm_watch_init(struct arm_watch *watch);
@@ -51,7 +46,7 @@ void arm_watch_init(struct arm_watch *watch);
 uint32_t arm_watch_clock(struct arm_watch *watch, uint32_t time_ms);
 
 /* Once per cycle of the bus, after sensing: what lasts and what changed. */
-void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint32_t time_ms, uint32_t torque);
+void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint32_t torque);
 
 /* First reason of the servos, ARM_GUARD_OK if there is none; *culprit is the joint. `torque`: there shall be torque. */
 enum arm_guard arm_guard_servos(const struct arm_watch *watch, const struct servos *servos, uint32_t torque,

@@ -1,6 +1,5 @@
 #include "arm_observe.h"
 
-_Static_assert(POLICY_OFFSET_TRUTH < 0, "only a simulator knows the truth");
 _Static_assert(POLICY_JOINTS_SENSED <= ARM_JOINTS, "the policy senses some of the joints");
 _Static_assert(POLICY_TOUCH_SIZE <= ARM_TOUCH_MAX, "pooled taxels fit the input");
 

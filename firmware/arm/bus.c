@@ -10,6 +10,7 @@ void bus_init(struct bus *bus) {
         for (uint32_t i = 0; i < BUS_DATA_MAX; i++) bus->data[j][i] = 0;
         bus->error[j] = 0;
     }
+    for (uint32_t i = 0; i < BUS_ENDS_MAX; i++) bus->starts[i] = 0;
     bus->heard = bus->size = bus->awaited = bus->answers = bus->wrong_checksums = 0;
 }
 
@@ -50,8 +51,7 @@ void bus_read(struct bus *bus, struct uart *uart, uint32_t joints, uint8_t addre
     bus_expect(bus, joints, size);
 }
 
-/* The byte `back` before the newest. */
-static uint8_t past(const struct bus *bus, uint32_t back) { return bus->window[(bus->heard - 1u - back) % BUS_WINDOW]; }
+static uint8_t at(const struct bus *bus, uint32_t place) { return bus->window[place % BUS_WINDOW]; }
 
 /* Bit of the joint whose servo has this number and is awaited; 0: none. */
 static uint32_t joint_of(const struct bus *bus, uint32_t id) {
@@ -60,45 +60,50 @@ static uint32_t joint_of(const struct bus *bus, uint32_t id) {
     return found & bus->awaited;
 }
 
-/* The checksum of the answer that ends with the newest byte. */
-static uint32_t sum_is_right(const struct bus *bus) {
+/* The checksum of what begins at `start`. */
+static uint32_t sum_is_right(const struct bus *bus, uint32_t start) {
     uint32_t sum = 0;
-    for (uint32_t i = 0; i < BUS_DATA_MAX + 3; i++) sum += i < bus->size + 3u ? past(bus, 1u + i) : 0u;
-    return (~sum & 0xffu) == past(bus, 0);
+    for (uint32_t i = 0; i < BUS_DATA_MAX + 3; i++) sum += i < bus->size + 3u ? at(bus, start + 2u + i) : 0u;
+    return (~sum & 0xffu) == at(bus, start + bus->size + 5u);
 }
 
-static void take(struct bus *bus, uint32_t joint) {
+static void take(struct bus *bus, uint32_t start, uint32_t joint) {
     for (uint32_t j = 0; j < ARM_JOINTS; j++) {
         if (!(joint >> j & 1u)) continue;
-        bus->error[j] = past(bus, bus->size + 1u);
+        bus->error[j] = at(bus, start + 4u);
         for (uint32_t i = 0; i < BUS_DATA_MAX; i++)
-            if (i < bus->size) bus->data[j][i] = past(bus, bus->size - i);
+            if (i < bus->size) bus->data[j][i] = at(bus, start + 5u + i);
     }
     bus->awaited &= ~joint;
     bus->answers++;
 }
 
-/* FF FF id length error data checksum: does the newest byte end one? */
-static void hear(struct bus *bus, uint8_t byte) {
-    const uint32_t behind = bus->size + 5u; /* bytes from the first header to the newest */
-    bus->window[bus->heard % BUS_WINDOW] = byte;
-    bus->heard++;
-    if (past(bus, behind) != HEADER || past(bus, behind - 1u) != HEADER) return;
-    if (past(bus, behind - 3u) != bus->size + 2u) return;
-    const uint32_t joint = joint_of(bus, past(bus, behind - 2u));
+/* FF FF id length error data checksum: all but number and checksum, which are looked at later. */
+static uint32_t may_begin(const struct bus *bus, uint32_t start) {
+    return at(bus, start) == HEADER && at(bus, start + 1u) == HEADER && at(bus, start + 3u) == bus->size + 2u;
+}
+
+static void judge(struct bus *bus, uint32_t start) {
+    const uint32_t joint = joint_of(bus, at(bus, start + 2u));
     if (!joint) return;
-    if (sum_is_right(bus))
-        take(bus, joint);
+    if (sum_is_right(bus, start))
+        take(bus, start, joint);
     else
         bus->wrong_checksums++;
 }
 
 void bus_listen(struct bus *bus, struct uart *uart) {
-    uint8_t byte;
-    for (uint32_t i = 0; i < UART_SIZE; i++) {
-        if (!uart_get(&uart->heard, &byte)) return;
-        hear(bus, byte);
+    uint32_t count = 0;
+    uint8_t byte = 0;
+    for (uint32_t i = 0; i < BUS_BYTES_MAX; i++) {
+        if (!uart_get(&uart->heard, &byte)) break;
+        bus->window[bus->heard % BUS_WINDOW] = byte;
+        bus->heard++;
+        const uint32_t start = bus->heard - bus->size - 6u;
+        if (may_begin(bus, start) && count < BUS_ENDS_MAX) bus->starts[count++] = start;
     }
+    for (uint32_t i = 0; i < BUS_ENDS_MAX; i++)
+        if (i < count) judge(bus, bus->starts[i]);
 }
 
 void bus_write(struct uart *uart, uint8_t address, uint8_t data[ARM_JOINTS][BUS_WRITE_MAX], uint32_t size) {

@@ -12,10 +12,13 @@
 #include "uart.h"
 
 enum {
-    BUS_DATA_MAX = 34, /* of one answer */
-    BUS_WINDOW = 64    /* more than the longest answer */
+    BUS_DATA_MAX = 34,   /* of one answer */
+    BUS_BYTES_MAX = 128, /* taken in one call: the wire brings 100 in a millisecond */
+    BUS_ENDS_MAX = 10,   /* bytes among them that may end an answer */
+    BUS_WINDOW = 256     /* those, and the longest answer before them */
 };
-_Static_assert(BUS_DATA_MAX + 6 <= BUS_WINDOW && (BUS_WINDOW & (BUS_WINDOW - 1)) == 0, "the window holds an answer");
+_Static_assert(BUS_DATA_MAX + 6 + BUS_BYTES_MAX <= BUS_WINDOW, "the window holds an answer");
+_Static_assert((BUS_WINDOW & (BUS_WINDOW - 1)) == 0, "the window wraps at a power of two");
 _Static_assert(ARM_JOINTS <= 8, "one bit per joint, and a packet's length in one byte");
 
 #define BUS_ALL ((1u << ARM_JOINTS) - 1u)
@@ -26,8 +29,9 @@ enum { BUS_ERROR_VOLTAGE = 1, BUS_ERROR_ANGLE = 2, BUS_ERROR_HEAT = 4, BUS_ERROR
 struct bus {
     uint8_t window[BUS_WINDOW]; /* the last bytes heard, at `heard` modulo its size */
     uint32_t heard;
-    uint32_t size;    /* of the data of an awaited answer */
-    uint32_t awaited; /* a bit per joint whose answer has not come */
+    uint32_t starts[BUS_ENDS_MAX]; /* of what may be answers, of one call */
+    uint32_t size;                 /* of the data of an awaited answer */
+    uint32_t awaited;              /* a bit per joint whose answer has not come */
     uint8_t data[ARM_JOINTS][BUS_DATA_MAX];
     uint8_t error[ARM_JOINTS];
     uint32_t answers;         /* since bus_init */

@@ -39,9 +39,9 @@ void servos_init(struct servos *servos, const struct arm_calibration *calibratio
     servos->waited_ms = servos->cycle_ms = servos->looks = servos->sets = 0;
     servos->trouble = SERVOS_FINE;
     servos->culprit = servos->audited = servos->torque = servos->retries = servos->cycles = 0;
-    servos->prepared = servos->relaxing = 0;
+    servos->prepared = servos->relaxing = servos->is_doubted = servos->jumped = 0;
     for (int j = 0; j < ARM_JOINTS; j++) {
-        servos->position[j] = servos->velocity[j] = servos->load[j] = servos->goal[j] = 0.0f;
+        servos->position[j] = servos->velocity[j] = servos->load[j] = servos->goal[j] = servos->doubted[j] = 0.0f;
         servos->voltage[j] = servos->temperature[j] = 0.0f;
         servos->error[j] = 0;
         servos->age_ms[j] = SERVOS_NEVER_MS;
@@ -145,10 +145,29 @@ static void set_up(struct servos *servos, struct uart *uart, uint32_t elapsed_ms
     servos->phase++;
 }
 
+static uint32_t is_near(float a, float b, float reach) { return a - b <= reach && b - a <= reach; }
+
+/* Whether a position may be believed: near the last one, or near one that was doubted before. */
+static uint32_t is_credible(struct servos *servos, uint32_t j, float position) {
+    const uint32_t bit = 1u << j, age_ms = servos->age_ms[j], doubted = servos->is_doubted & bit;
+    const float reach = SERVOS_JUMP + SERVOS_SPEED * 0.001f * (float)age_ms;
+    servos->is_doubted &= ~bit;
+    if (age_ms >= SERVOS_NEVER_MS || is_near(position, servos->position[j], reach)) return 1;
+    if (doubted && is_near(position, servos->doubted[j], reach)) {
+        servos->jumped |= bit;
+        return 1;
+    }
+    servos->doubted[j] = position;
+    servos->is_doubted |= bit;
+    return 0;
+}
+
 static void sense(struct servos *servos, uint32_t j) {
     const uint8_t *data = servos->bus.data[j];
     const float scale = servos->calibration.direction[j] * joint_per_count[j];
-    servos->position[j] = scale * ((float)bus_word(data, 15) - servos->calibration.zero_counts[j]);
+    const float position = scale * ((float)bus_word(data, 15) - servos->calibration.zero_counts[j]);
+    if (!is_credible(servos, j, position)) return;
+    servos->position[j] = position;
     servos->velocity[j] = scale * (float)bus_word(data + 2, 15);
     servos->load[j] = servos->calibration.direction[j] * DUTY * (float)bus_word(data + 4, LOAD_SIGN);
     servos->voltage[j] = VOLT * (float)data[6];
@@ -158,6 +177,7 @@ static void sense(struct servos *servos, uint32_t j) {
 }
 
 static void sense_all(struct servos *servos) {
+    servos->jumped = 0;
     for (uint32_t j = 0; j < ARM_JOINTS; j++)
         if (!(servos->bus.awaited >> j & 1u)) sense(servos, j);
     servos->cycles++;

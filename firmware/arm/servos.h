@@ -2,6 +2,9 @@
  *
  *     looking -> setting up -> looking -> ready: asking, asking again those that were silent, sensed
  *
+ * A checksum of eight bits lets one in 256 broken answers pass. So a joint that seems to be where it cannot have come
+ * to is not believed before a second answer agrees.
+ *
  * Looking reads the settings of all servos; setting up writes what differs, and looking reads it again. When ready,
  * every cycle of 10 ms senses all joints, and the caller then says what they shall do: one write. At the end of the
  * cycle one servo after the other is asked whether it still has its torque, or all of them whether they have taken
@@ -42,6 +45,9 @@ enum servos_trouble {
     SERVOS_SETTINGS, /* one does not take its settings */
 };
 
+#define SERVOS_JUMP 0.1f   /* [rad], beyond what the fastest joint can do */
+#define SERVOS_SPEED 10.0f /* [rad/s], of a joint that is dragged: twice the servo's own */
+
 /* One turn of counts is a turn of the horn. */
 struct arm_calibration {
     float zero_counts[8]; /* of the encoder at q = 0 */
@@ -73,6 +79,9 @@ struct servos {
     float temperature[ARM_JOINTS]; /* [degrees C] */
     uint32_t error[ARM_JOINTS];
     uint32_t age_ms[ARM_JOINTS]; /* of all that */
+    float doubted[ARM_JOINTS];   /* position that was too far away to be believed */
+    uint32_t is_doubted;         /* a bit per joint: there is one */
+    uint32_t jumped;             /* a bit per joint: it was confirmed in this cycle */
 };
 
 void servos_init(struct servos *servos, const struct arm_calibration *calibration);

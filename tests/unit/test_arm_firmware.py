@@ -27,7 +27,7 @@ SANITIZE = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-r
 ONLY_UNDEFINED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 """zig as the host's compiler brings no address sanitizer."""
 ARM = arms.load("so101")
-TICKS = 300_000
+TICKS = 150_000
 
 
 def flags(folder: Path, *options: str) -> tuple[str, ...]:

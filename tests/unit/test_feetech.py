@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -11,7 +12,7 @@ from fledge_hil.arm.registers import CENTRE, EEPROM_END, Register
 from fledge_hil.arm.virtual_servo import VirtualServo
 from fledge_sim import arm as arms
 
-SERVO = arms.load("so101").servo
+SERVO = dataclasses.replace(arms.load("so101").servo, backlash=0.0)
 MS = 0.001
 
 
@@ -162,6 +163,18 @@ def test_torque_follows_the_law() -> None:
     assert from_word(word(servo, Register.PRESENT_LOAD), 10) == 265
     # (7.4 V * 0.2648) / 2.479 ohm = 0.790 A, in 6.5 mA
     assert from_word(word(servo, Register.PRESENT_CURRENT)) == 122
+
+
+def test_the_encoder_is_on_the_motors_side_of_the_play() -> None:
+    """50 counts away, 0.0767 rad, of which 0.0076 rad, 5 counts, are play: no torque within them."""
+    servo = VirtualServo(dataclasses.replace(SERVO, backlash=0.0076), 3)
+    put(servo, Register.GOAL_POSITION, *(CENTRE + 50).to_bytes(2, "little"))
+    put(servo, Register.TORQUE_ENABLE, 1)
+    for _ in range(50):
+        torque = servo.step(0.0, 0.0, MS)
+    assert torque == pytest.approx(18.68 * (50 / 651.9 - 0.0076), rel=1e-3)
+    assert word(servo, Register.PRESENT_POSITION) == CENTRE + 5
+    assert servo.step(50 / 651.9 - 0.007, 0.0, MS) == 0.0
 
 
 def test_setpoint_slews() -> None:

@@ -84,6 +84,9 @@ static void test_senses(void) {
     toy_set_word(&toy, 3, 60, 1024 + 300);
     toy.memory[4][62] = 68, toy.memory[4][63] = 41, toy.error[5] = BUS_ERROR_ANGLE;
     CHECK(until_sensed(20) != 0);
+    CHECK(servos.position[0] == 0.0f && servos.jumped == 0 && servos.age_ms[0] > 5); /* that is too far to be true */
+    drive(SERVOS_WISH_RELAX);
+    CHECK(until_sensed(20) != 0 && servos.jumped == 3u); /* but it is */
     CHECK_NEAR(servos.position[0], 1.5707963, 1e-6);
     CHECK_NEAR(servos.position[1], -1.5707963, 1e-6);
     CHECK_NEAR(servos.velocity[2], -1.00016, 1e-4);

@@ -14,6 +14,11 @@ Vector = NDArray[np.float64]
 class Plant(Protocol):
     """Mechanics of an arm: servos give torques, the plant gives back where the joints are."""
 
+    load: Vector
+    """Outer torque (joints,) [N m, N]."""
+    resistance: Vector
+    """Further damping of each joint, (joints,) [N m/(rad/s), N/(m/s)]."""
+
     @property
     def position(self) -> Vector:
         """(joints,) [rad, m]"""
@@ -40,8 +45,8 @@ class JointPlant:
         self._lower, self._upper = np.array(arm.lower), np.array(arm.upper)
         self._position = np.zeros(len(arm.joints)) if position is None else np.array(position, np.float64)
         self._velocity = np.zeros(len(arm.joints))
-        self.load = np.zeros(len(arm.joints))
-        """Outer torque (joints,) [N m]."""
+        self.load: Vector = np.zeros(len(arm.joints))
+        self.resistance: Vector = np.zeros(len(arm.joints))
 
     @property
     def position(self) -> Vector:
@@ -56,7 +61,7 @@ class JointPlant:
     def step(self, torque: Vector, seconds: float) -> None:
         """Semi-implicit Euler, J dv/dt = torque + load - d v - friction; friction stops, but never drives."""
         servo = self._servo
-        inertia, damping = servo.armature, servo.damping
+        inertia, damping = servo.armature, servo.damping + self.resistance
         free = (self._velocity * inertia + seconds * (torque + self.load)) / (inertia + seconds * damping)
         stopping = seconds * servo.coulomb_friction / (inertia + seconds * damping)
         self._velocity = np.sign(free) * np.maximum(np.abs(free) - stopping, 0.0)

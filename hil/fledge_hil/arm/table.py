@@ -48,6 +48,7 @@ def arm_table(arm: Arm, sensed: Sequence[str]) -> str:
         "SERVO_IDS": _braces(str(joint.servo_id) for joint in arm.joints),
         "SERVO_MODEL": f"{MODEL}u",
         "SERVO_P": f"{servo_gain(arm)}u",
+        "DUTY_PER_RADIAN": float_literal(arm.servo.duty_per_error),
         "SERVO_VOLTAGE": float_literal(arm.servo.supply_voltage),
         "SERVO_SPEED": float_literal(arm.servo.setpoint_speed),
         "JOINT_PER_COUNT": _floats([joint.travel * 2 * math.pi / COUNTS for joint in arm.joints]),

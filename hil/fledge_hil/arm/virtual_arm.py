@@ -60,6 +60,10 @@ class VirtualArm:
         self.advance()
         return self.bus.receive(self.time_us)
 
+    def lag_ms(self) -> int:
+        """Its time is that of its ticks."""
+        return 0
+
     def _move(self, seconds: float) -> None:
         horns, turning = self.horns, self.plant.velocity / self._travel
         torque = [

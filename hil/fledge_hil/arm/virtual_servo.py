@@ -1,8 +1,9 @@
 """One virtual STS3215: registers, protocol, control law, protections. No clock, no wire, no mechanics of its own.
 
-Law: a set-point slews towards the goal; duty = gain * P * (set-point - position), limited; torque = V duty kt / R at
-standstill. What the motor loses by turning (back-EMF, viscous friction) is the plant's damping, so that the limit acts
-on the voltage alone, as in the servo. D and I of the registers have no effect, as in the published identification.
+Law (fledge_sim.servo): a set-point slews towards the goal; duty = gain * P * (set-point - motor), limited; torque is
+V duty kt / R at standstill. The encoder is on the motor's side of the play. What the motor loses by turning (back-EMF,
+viscous friction) is the plant's damping, so that the limit acts on the voltage alone, as in the servo. D and I of the
+registers have no effect, as in the published identification.
 
 What FEETECH's documents leave open is decided here: addresses without a register read 0 and swallow writes; an overload
 ends with the next TORQUE_ENABLE; the motor heats by its loss and cools with THERMAL_TIME, both chosen, not identified.
@@ -89,6 +90,12 @@ class VirtualServo:
     def set(self, register: Register, value: int) -> None:
         """Whether a master may or not."""
         self.memory[register : register + SIZE_OF[register]] = value.to_bytes(SIZE_OF[register], "little")
+
+    @property
+    def motor(self) -> float:
+        """Where the encoder says the horn is [rad]: with torque, ahead of it by what is open of the play."""
+        play = self.servo.backlash if self.torque_enabled else 0.0
+        return self.position + max(-play, min(play, self._setpoint - self.position))
 
     @property
     def torque_enabled(self) -> bool:
@@ -230,7 +237,7 @@ class VirtualServo:
         limit = min(self.servo.duty_max, self.get(Register.TORQUE_LIMIT) * LOAD_UNIT)
         if self._overload:
             limit = min(limit, self.memory[Register.PROTECTIVE_TORQUE] / 100)
-        return max(-limit, min(limit, gain * (self._setpoint - self.position)))
+        return max(-limit, min(limit, gain * (self._setpoint - self.motor)))
 
     def _protect(self) -> None:
         """Error bits, and the torque off for those that UNLOADING names; an overload limits it instead."""
@@ -263,7 +270,7 @@ class VirtualServo:
     def _refresh(self) -> None:
         """The registers that only it writes."""
         counts = COUNTS / PER_TURN
-        sensed = round(self.position * counts) + CENTRE - self._offset()
+        sensed = round(self.motor * counts) + CENTRE - self._offset()
         self.set(Register.PRESENT_POSITION, _word(sensed))
         self.set(Register.PRESENT_VELOCITY, _word(round(self._velocity * counts)))
         self.set(Register.PRESENT_LOAD, to_word(round(self._load / LOAD_UNIT), LOAD_SIGN))
