@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from fledge_sim.arm_draws import Channel
+from fledge_sim.arm_free import FreePeg, free_text, grip_lever
 from fledge_sim.arm_hole import Hole
-from fledge_sim.arm_kinematics import inverse
 from fledge_sim.arm_model import ModelOptions
 from fledge_sim.arm_peg import HeldPeg, Peg, held_text
-from fledge_sim.arm_reach import first_of, smoothness
+from fledge_sim.arm_reach import smoothness
+from fledge_sim.arm_start import TRIES, AboveStart
 from fledge_sim.arm_task import Score
 from fledge_sim.arm_touch import ArmTouch
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
 
-TRIES = 8
-"""Places of the hole drawn per episode, of which the first that the arm can reach from above is taken."""
 KEYPOINTS = 4
 """Along the peg's axis."""
 ERRORS = ("hole", "yaw", "depth", "lateral", "tilt")
@@ -69,14 +68,9 @@ class InsertionTask:
 
     peg: Peg = field(default_factory=Peg)
     hole: Hole = field(default_factory=Hole)
-    azimuth: float = math.radians(35)
-    """Half width of the hole's place about straight ahead [rad]."""
-    radius: Span = (0.17, 0.22)
-    """From the axis of the first joint [m]."""
-    height: Span = (0.006, 0.012)
-    """Of the peg's lower end above the rim at the beginning [m]."""
-    beside: float = 0.006
-    """Half width of its place beside the hole's axis at the beginning, per axis [m]."""
+    grasp: Literal["compliant", "free"] = "compliant"
+    """On springs (arm_peg.py), or held by the pads' friction alone (arm_free.py), without touch or contact force."""
+    start: AboveStart = field(default_factory=AboveStart)
     hole_error: float = 0.004
     """Half width of the error of the hole's place as seen, per horizontal axis [m]; coordinate hole."""
     yaw_error: float = math.radians(5)
@@ -122,10 +116,12 @@ class InsertionTask:
         return (*ERRORS, "clearance", "contact")
 
     def model(self, arm: Arm, timestep: float) -> ModelOptions:
-        """Peg on springs, four walls and a floor; the fingers pass through the walls."""
-        held = held_text(arm, self.peg, 0.6, 2 * timestep)
-        scene = self.hole.text(self.peg.half_width + self.clearance[0])
-        return ModelOptions(timestep=timestep, arm_collides=False, scene=scene, held=held)
+        """Peg, four walls and a floor; the fingers pass through the walls."""
+        scene, free = self.hole.text(self.peg.half_width + self.clearance[0]), self.grasp == "free"
+        if free:
+            scene = free_text(self.peg, 0.6, 2 * timestep) + "\n" + scene
+        held = "" if free else held_text(arm, self.peg, 0.6, 2 * timestep)
+        return ModelOptions(timestep=timestep, arm_collides=False, pads_collide=free, scene=scene, held=held)
 
     def make(self, plant: ArmPlant) -> Insertion:
         """Of a plant's worlds."""
@@ -137,7 +133,9 @@ class Insertion:
 
     def __init__(self, config: InsertionTask, plant: ArmPlant) -> None:
         self.config, self._plant, n = config, plant, plant.n
-        self.held = HeldPeg(plant.arm, config.peg, plant)
+        self.held: HeldPeg | FreePeg = (HeldPeg if config.grasp == "compliant" else FreePeg)(
+            plant.arm, config.peg, plant
+        )
         self.memory: Memory = {
             **{name: np.zeros((n, 3)) for name in ("hole", "error")},
             **{name: np.zeros((n, 6)) for name in ("rest", "start")},
@@ -153,7 +151,13 @@ class Insertion:
         config, memory, m = self.config, self.memory, len(worlds)
         unit = draws.uniform(Channel.TASK, 2 * TRIES + 16)
         signed, rest = 2 * unit[:, 2 * TRIES :] - 1, np.zeros((m, 6))
-        q, hole, azimuth = self._above(unit[:, : 2 * TRIES].reshape(m, TRIES, 2), signed[:, :3])
+        q, hole, azimuth = config.start.draw(
+            self._plant.arm,
+            unit[:, : 2 * TRIES].reshape(m, TRIES, 2),
+            signed[:, :3],
+            config.hole.rim,
+            config.peg.bottom,
+        )
         memory["hole"][worlds] = hole
         memory["error"][worlds, :2] = level["hole"] * config.hole_error * signed[:, 3:5]
         memory["yaw"][worlds] = azimuth + level["yaw"] * config.yaw_error * signed[:, 5]
@@ -168,34 +172,22 @@ class Insertion:
             memory[name][worlds] = low + (high - low) * (signed[:, column] + 1) / 2
         return q
 
-    def _above(self, unit: Float64, start: Float64) -> tuple[Float64, Float64, Float64]:
-        """Joints (m, J), hole (m, 3) and its azimuth (m,), of unit draws (m, TRIES, 2) and signed draws (m, 3)."""
-        config, arm = self.config, self._plant.arm
-        angle = (2 * unit[:, :, 0] - 1) * config.azimuth
-        low, high = config.radius
-        radius, pan = low + (high - low) * unit[:, :, 1], arm.joints[0].point
-        place = np.stack([pan[0] + radius * np.cos(angle), pan[1] + radius * np.sin(angle)], -1)
-        low, high = config.height
-        above = config.hole.rim + config.peg.bottom + low + (high - low) * (start[:, 2] + 1) / 2
-        over = np.concatenate(
-            [place + config.beside * start[:, None, :2], np.broadcast_to(above[:, None, None], (*angle.shape, 1))], -1
-        )
-        azimuth = np.arctan2(over[:, :, 1] - pan[1], over[:, :, 0] - pan[0])
-        roll = np.pi / 2 + azimuth - angle
-        chain = inverse(arm, over, np.pi / 2, roll if len(arm.chain) == 5 else 0.0)
-        good = np.isfinite(chain[..., 0])
-        gripper = np.full((*angle.shape, 1), arm.grip_position)
-        q = first_of(np.concatenate([chain, gripper], -1), good)
-        hole = np.concatenate([first_of(place, good), np.full((len(q), 1), config.hole.rim)], -1)
-        return q, hole, first_of(angle[..., None], good)[:, 0]
-
     def placed(self, worlds: Index) -> None:
         """The peg where its springs rest."""
         self.held.put(worlds, self.memory["rest"][worlds])
 
+    def load(self, worlds: Index) -> Float64:
+        """The grip, where it is what holds the peg."""
+        press = np.zeros((len(worlds), self._plant.joints))
+        if self.config.grasp == "free":
+            press[:, -1] = -self.config.peg.grip * grip_lever(self._plant.arm)
+        return press
+
     def apply(self, worlds: Index) -> None:
         """Springs, hole and friction."""
         memory = self.memory
+        if isinstance(self.held, FreePeg):
+            self.held.hold(worlds, memory["pad_friction"][worlds])
         self.held.apply(worlds, memory["rest"][worlds], memory["gel"][worlds])
         half = self.config.peg.half_width + memory["clearance"][worlds]
         self.config.hole.apply(self._plant, worlds, memory["hole"][worlds], memory["yaw"][worlds], half)

@@ -44,13 +44,15 @@ class ModelOptions:
     """Shapes collide."""
     arm_collides: bool = True
     """The arm's own shapes too, not only what is held and the scene."""
+    pads_collide: bool = False
+    """The finger pads collide with objects even where the arm does not."""
     scene: str = ""
     """Further elements of <worldbody>, behind the arm."""
     held: str = ""
     """Further elements of the body that the fixed pad is on, behind the gripper."""
     pad_friction: float = 0.8
-    pad_stiffness: tuple[float, float] = (0.004, 1.0)
-    """MuJoCo's solref of the pads' contact: time constant [s] and damping ratio."""
+    pad_stiffness: tuple[float, float] = (0.02, 1.0)
+    """MuJoCo's solref of the pads' contact: time constant [s] and damping ratio; soft, as a gel."""
 
 
 def mjcf(arm: Arm, options: ModelOptions = ModelOptions()) -> str:
@@ -146,12 +148,13 @@ def _shapes(arm: Arm, index: int, options: ModelOptions) -> list[str]:
     half = arm.pad_thickness / 2
     behind = center - rotation[:, 2] * (arm.pad_thickness + joint.radius) - rotation[:, 0] * length / 2
     name = "pad_moving" if moving else "pad_fixed"
+    bits = f' contype="{ARM_BIT}" conaffinity="{OBJECT_BIT}"' if options.pads_collide else ""
     axes = _text(np.concatenate([rotation[:, 0], rotation[:, 1]]))
     lines = [
         _capsule(joint, np.zeros(3), behind - point),
         f'      <geom name="{name}" type="box" size="{length / 2!r} {width / 2!r} {half!r}" xyaxes="{axes}" '
         f'pos="{_text(center - rotation[:, 2] * half - point)}" friction="{options.pad_friction!r} 0.005 0.0001" '
-        f'condim="4" priority="1" solref="{_text(options.pad_stiffness)}"/>',
+        f'condim="4" priority="2" solref="{_text(options.pad_stiffness)}"{bits}/>',
         f'      <site name="{name}" pos="{_text(center - point)}" xyaxes="{axes}"/>',
     ]
     if not moving:

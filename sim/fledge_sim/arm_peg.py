@@ -139,10 +139,6 @@ class HeldPeg:
         """Coordinates of the springs (m, 6) [m, rad]; zero: straight in the middle."""
         return self._plant.qpos[worlds, self._place]
 
-    def rate(self, worlds: Index | slice = slice(None)) -> Float64:
-        """Their velocities (m, 6)."""
-        return self._plant.qvel[worlds, self._place]
-
     def put(self, worlds: Index, pose: Float64) -> None:
         """Set the coordinates (m, 6), at rest."""
         self._plant.qpos[worlds, self._place] = pose

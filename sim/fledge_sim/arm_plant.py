@@ -75,11 +75,14 @@ class ArmPlant:
             self._fields[name] = self.batch.expand(name)
         return self._fields[name]
 
-    def holding(self, worlds: Index) -> Float64:
-        """Set-points minus positions, (m, J) [rad, m], at which worlds (m,) stay where they have been put."""
+    def holding(self, worlds: Index, load: Float64) -> Float64:
+        """Set-points minus positions, (m, J) [rad, m], at which worlds (m,) stay where they have been put.
+
+        Against gravity, and a further load (m, J) [N m, N] that the servos shall bear.
+        """
         self.batch.forward(worlds, stage=self.mujoco.mjtStage.mjSTAGE_VEL)
         gain = self._fields["actuator_gainprm"][worlds, : self.joints, 0]
-        return np.asarray(self._bias[worlds, : self.joints] / gain)
+        return np.asarray((self._bias[worlds, : self.joints] + load) / gain)
 
     def put(self, worlds: Index, q: Float64) -> None:
         """Worlds (m,) at rest with joint positions (m, J); whatever else the model has is at its default."""

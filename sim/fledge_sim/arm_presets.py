@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from fledge_sim.arm_config import ArmConfig
 from fledge_sim.arm_insertion import InsertionTask
+from fledge_sim.arm_placement import PlacementTask
+from fledge_sim.arm_push import PushTask
 from fledge_sim.arm_reach import ReachTask
 
 if TYPE_CHECKING:
@@ -24,3 +26,13 @@ def reach(arm: Arm) -> ArmConfig:
 def insertion(arm: Arm) -> ArmConfig:
     """Put a peg into a hole, 25 times a second, within five seconds."""
     return ArmConfig(arm, InsertionTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 125)
+
+
+def placement(arm: Arm) -> ArmConfig:
+    """Stand a peg upright on a place of the table and let go of it, 25 times a second, within five seconds."""
+    return ArmConfig(arm, PlacementTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 125)
+
+
+def push(arm: Arm) -> ArmConfig:
+    """Push a block over the table to a place, 25 times a second, within six seconds."""
+    return ArmConfig(arm, PushTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 150)

@@ -128,6 +128,10 @@ class Reach:
     def placed(self, worlds: Index) -> None:
         """Nothing but the arm."""
 
+    def load(self, worlds: Index) -> Float64:
+        """Nothing in the hand."""
+        return np.zeros((len(worlds), self._plant.joints))
+
     def apply(self, worlds: Index) -> None:
         """Nothing but the arm."""
 

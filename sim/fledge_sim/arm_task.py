@@ -101,6 +101,9 @@ class Task(Protocol):
     def placed(self, worlds: Index) -> None:
         """Put what is not the arm where the episode has it, after the arm has been put."""
 
+    def load(self, worlds: Index) -> Float64:
+        """What the servos press at the beginning, (m, J) [N m, N]: the grip."""
+
     def apply(self, worlds: Index) -> None:
         """Write what memory says of worlds (m,) into the plant's model."""
 

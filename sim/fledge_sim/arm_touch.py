@@ -64,13 +64,16 @@ class ArmTouch:
         law = (stiffness, Gel().damping * stiffness, SHEAR_SHARE * stiffness, friction)
         self.field.law[worlds] = np.stack(law, -1)
 
-    def sample(self, pose: Float64, gel: Float64, force_on_peg: Float64 | None = None) -> Float32:
+    def sample(
+        self, pose: Float64, gel: Float64, force_on_peg: Float64 | None = None, opened: Float64 | None = None
+    ) -> Float32:
         """One period later.
 
         Args:
             pose: in the hand, (n, 6).
             gel: factors on the stiffness, (n,).
             force_on_peg: of both pads, (n, 3) [N, hand]; None: the field is what the taxels give.
+            opened: how far the moving pad has gone from where it gripped, (n,) [m]; None: nowhere.
         Returns:
             Field (n, 2, rows, columns, 3) [N].
         """
@@ -79,12 +82,12 @@ class ArmTouch:
             total = np.empty((self.n, 2, 3), np.float32)
             total[:, :, 0] = self._peg.grip
             total[:, :, 1:] = -(force_on_peg[:, None, None] @ PAD_AXES)[:, :, 0, :2] / 2
-        force = self.field.update(self.motion(pose, gel), self._shapes, self._period, total)
+        force = self.field.update(self.motion(pose, gel, opened), self._shapes, self._period, total)
         self._before[:] = pose
         self.pooled[:] = self.sensor.sense(force).reshape(self.n, -1)
         return force
 
-    def motion(self, pose: Float64, gel: Float64) -> Motion:
+    def motion(self, pose: Float64, gel: Float64, opened: Float64 | None = None) -> Motion:
         """Of the peg's middle in each pad's frame."""
         middle, turn = _middle(pose, self._peg.center)
         before, _ = _middle(self._before, self._peg.center)
@@ -92,6 +95,7 @@ class ArmTouch:
         turns = (pose - self._before)[:, [5, 4, 3]] / self._period
         face = np.zeros((self.n, 2, 3))
         face[:, :, 2] = (self._arm.grip_width / 2 - self._peg.grip / (self._peg.stiffness * gel))[:, None] * [-1, 1]
+        face[:, 1, 2] += 0.0 if opened is None else opened
         back = np.swapaxes(PAD_AXES, 1, 2)
 
         def seen(vectors: Float64) -> Float32:

@@ -211,7 +211,7 @@ class ArmWorlds:
 
     def _held(self, worlds: Index, q: Float64) -> Float64:
         """Set-points (m, J) that hold positions (m, J) against gravity and across the play."""
-        ahead = self.plant.holding(worlds)
+        ahead = self.plant.holding(worlds, self.task.load(worlds))
         free = self._values.backlash[worlds] * self._path.travel
         return np.asarray(q + ahead + np.minimum(np.maximum(ahead * 1e3, -1.0), 1.0) * free)
 
