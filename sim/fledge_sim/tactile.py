@@ -23,7 +23,7 @@ from fledge_sim.arrays import address
 from fledge_sim.errors import FledgeError
 from fledge_sim.tactile_shapes import LANES, Float32, Shapes, library, update_job
 
-SIDE_MAX = 62
+SIDE_MAX = 512
 """Rows, and columns, of a pad."""
 
 

@@ -23,7 +23,8 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.tactile import Pad
 from fledge_sim.tactile_shapes import LANES, Float32, library, sense_job
 
-PADS_MAX = 8
+PADS_MAX, SIDE_MAX = 8, 62
+"""Pads, and rows or columns of one."""
 Int16 = NDArray[np.int16]
 
 
@@ -95,6 +96,8 @@ class TactileSensor:
     def __post_init__(self) -> None:
         if self.n < 1 or not 1 <= self.pads <= PADS_MAX or self.threads < 1:
             raise FledgeError(f"touch sensors need at least one world and thread and 1 to {PADS_MAX} pads")
+        if max(self.pad.rows, self.pad.columns) > SIDE_MAX:
+            raise FledgeError(f"a pad with sensors has at most {SIDE_MAX} rows and columns")
         elements = 3 * self.pad.taxels
         padded = -(-elements // LANES) * LANES
         self._taxel = (np.arange(padded) // 3).astype(np.uint32)

@@ -33,7 +33,7 @@ enum tactile_law {
 enum {
     TACTILE_SIZES = 4, /* three of the shape, and the radius of its edges [m] */
     TACTILE_LANES_MAX = 16,
-    TACTILE_SIDE_MAX = 62, /* rows, columns */
+    TACTILE_SIDE_MAX = 62, /* rows, columns of a pad with sensors */
     TACTILE_COMPONENTS = 3 /* normal (compression positive), shear x, shear y: force on the gel [N] */
 };
 
