@@ -14,7 +14,8 @@ static void restart(struct injection *injection) {
     injection->ticks = injection->late_ticks = injection->ticks_left = 0;
     injection->unanswered = injection->has_state = injection->held_ms = 0;
     injection->wait_us = injection->inference_us = injection->tick_us = 0;
-    injection->answer_length = 0;
+    injection->answer_length = injection->ready_length = 0;
+    injection->aimed = 0;
 }
 
 void injection_set_mode(struct injection *injection, enum hil_mode mode) {
@@ -22,13 +23,14 @@ void injection_set_mode(struct injection *injection, enum hil_mode mode) {
     injection->begun = mode == HIL_SIMULATED;
     injection->schedule = (struct hil_begin){.schedule = HIL_LOCKSTEP, .period_ms = 1};
     injection->target = mode == HIL_SIMULATED ? hover_target : no_target;
+    injection->run = 0;
     restart(injection);
 }
 
 void injection_init(struct injection *injection) {
     injection->time_ms = 0;
     injection->exact = injection->sequence = injection->received_us = 0;
-    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) injection->answer[i] = 0;
+    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) injection->answer[i] = injection->ready[i] = 0;
     injection->state = injection->linear = (struct hil_state){.quaternion_xyzw = {0.0f, 0.0f, 0.0f, 1.0f}};
     injection_set_mode(injection, HIL_OFF);
 }
@@ -41,11 +43,29 @@ enum hil_refusal injection_mode_refusal(uint32_t wanted, uint32_t armed) {
 /* ---- packets ------------------------------------------------------------------------------------------------------
  */
 
-static void begin(struct injection *injection, const uint8_t *packet) {
+static uint32_t copy(const uint8_t *packet, uint32_t length, uint8_t reply[HIL_PACKET_MAX]) {
+    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) reply[i] = packet[i];
+    return length;
+}
+
+/* The same number again is the same run: the answer is repeated, if there is one yet. */
+static uint32_t begin(struct injection *injection, const uint8_t *packet, uint8_t reply[HIL_PACKET_MAX]) {
+    if (injection->run == packet[1] + 1u) return copy(injection->ready, injection->ready_length, reply);
     hil_decode_begin(packet, &injection->schedule);
     restart(injection);
     injection->begun = 1;
-    injection->announce = packet[1] + 1u;
+    injection->announce = injection->run = packet[1] + 1u;
+    return 0;
+}
+
+/* Sequence numbers count up and wrap: one that lags comes late or twice. */
+static uint32_t lags(uint32_t sequence, uint32_t newest) { return ((sequence - newest) & 0xffu) > 0x7fu; }
+
+/* Overtaken by a newer one of its kind. */
+static uint32_t comes_late(const struct injection *injection, const uint8_t *packet) {
+    if (packet[0] == HIL_BEGIN) return 0;
+    if (packet[0] == HIL_TARGET) return injection->aimed && lags(packet[1] + 1u, injection->aimed);
+    return injection->has_state && lags(packet[1], injection->sequence);
 }
 
 /* The newest state once more: its answer may have been lost. */
@@ -62,9 +82,7 @@ static enum hil_refusal state_refusal(const struct injection *injection, const u
     return HIL_OK;
 }
 
-static enum hil_refusal refusal(const struct injection *injection, const uint8_t *packet, uint32_t length) {
-    const enum hil_refusal reason = hil_check(packet, length);
-    if (reason != HIL_OK) return reason;
+static enum hil_refusal refusal(const struct injection *injection, const uint8_t *packet) {
     if (injection->mode == HIL_OFF) return HIL_WRONG_MODE;
     return packet[0] == HIL_BEGIN || packet[0] == HIL_TARGET ? HIL_OK : state_refusal(injection, packet);
 }
@@ -87,9 +105,7 @@ static void take_state(struct injection *injection, const uint8_t *packet, uint3
 
 /* The answer to a state that was sent again: the old one; none yet if it still runs. */
 static uint32_t repeat(const struct injection *injection, uint8_t reply[HIL_PACKET_MAX]) {
-    if (injection->unanswered) return 0;
-    for (uint32_t i = 0; i < HIL_PACKET_MAX; i++) reply[i] = injection->answer[i];
-    return injection->answer_length;
+    return injection->unanswered ? 0 : copy(injection->answer, injection->answer_length, reply);
 }
 
 static uint32_t receive_state(struct injection *injection, const uint8_t *packet, uint32_t now_us,
@@ -108,14 +124,16 @@ static uint32_t receive_state(struct injection *injection, const uint8_t *packet
 
 uint32_t injection_receive(struct injection *injection, const uint8_t *packet, uint32_t length, uint32_t now_us,
                            uint8_t reply[HIL_PACKET_MAX]) {
-    const enum hil_refusal reason = refusal(injection, packet, length);
+    enum hil_refusal reason = hil_check(packet, length);
+    if (reason == HIL_OK && comes_late(injection, packet)) return 0;
+    if (reason == HIL_OK) reason = refusal(injection, packet);
     if (reason != HIL_OK) return hil_encode_refusal(packet, length, reason, reply);
     switch (packet[0]) {
     case HIL_BEGIN:
-        begin(injection, packet);
-        return 0;
+        return begin(injection, packet, reply);
     case HIL_TARGET:
         hil_decode_target(packet, &injection->target);
+        injection->aimed = packet[1] + 1u;
         return hil_encode_target_set(packet[1], reply);
     default:
         return receive_state(injection, packet, now_us, reply);
@@ -176,7 +194,8 @@ static uint32_t settle_begin(struct injection *injection, const struct flight_ou
                                     .self_test_passed = flight->self_test_passed,
                                     .contract_hash = flight->contract_hash};
     injection->announce = injection->ticks = injection->late_ticks = 0;
-    return hil_encode_ready(&ready, reply);
+    injection->ready_length = hil_encode_ready(&ready, injection->ready);
+    return copy(injection->ready, injection->ready_length, reply);
 }
 
 static uint32_t settle_state(struct injection *injection, const struct injection_report *report,

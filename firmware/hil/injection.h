@@ -21,6 +21,7 @@ struct injection {
     uint32_t begun;    /* a HIL_BEGIN was answered since the mode was chosen */
     uint32_t starting; /* the next tick is the first: the policy is off in it, so that it takes over afresh */
     uint32_t announce; /* sequence number + 1 of the HIL_BEGIN that this tick will answer */
+    uint32_t run;      /* sequence number + 1 of the HIL_BEGIN of this run; 0: it began with the mode */
     uint32_t time_ms;  /* clock of the flight code, runs on through all modes and restarts */
     uint32_t ticks;    /* since HIL_BEGIN */
     uint32_t late_ticks;
@@ -29,6 +30,7 @@ struct injection {
     uint32_t exact;       /* it came in floats, and is answered in floats */
     uint32_t has_state;   /* since HIL_BEGIN */
     uint32_t sequence;    /* of the newest state */
+    uint32_t aimed;       /* sequence number + 1 of the newest target since HIL_BEGIN; 0: none */
     uint32_t half;        /* sequence number + 1 of a first half that waits for its second */
     uint32_t held_ms;     /* since the state came */
     uint32_t received_us; /* when it did */
@@ -38,6 +40,8 @@ struct injection {
     struct hil_target target;
     uint32_t answer_length; /* of the last state; sent again if the client did not get it */
     uint8_t answer[HIL_PACKET_MAX];
+    uint32_t ready_length; /* likewise of HIL_BEGIN */
+    uint8_t ready[HIL_PACKET_MAX];
 };
 
 /* What came of a tick. */

@@ -107,6 +107,25 @@ static void test_target_is_held(void) {
     CHECK(input.setpoint_age_ms == 0);
 }
 
+/* A link may deliver late, twice and in another order: what was overtaken changes nothing and is not answered. */
+static void test_packets_that_come_late(void) {
+    uint8_t target[28] = {HIL_TARGET, 254, FLIGHT_SETPOINT_POSITION};
+    start(HIL_LOCKSTEP, 1);
+    CHECK(send(HIL_STATE, 254, 30) == 0 && tick(0) == 30);
+    CHECK(send(HIL_STATE, 1, 30) == 0 && tick(0) == 30 && reply[1] == 1); /* numbers wrap */
+    const uint32_t before_ms = input.time_ms;
+    CHECK(send(HIL_STATE, 254, 30) == 0 && send(HIL_STATE_LINEAR, 255, 28) == 0 &&
+          send(HIL_STATE_ANGULAR, 255, 30) == 0);
+    CHECK(tick(0) == 0 && input.time_ms == before_ms);
+    CHECK(send(HIL_STATE, 1, 30) == 30 && reply[1] == 1);
+    CHECK(begin(HIL_LOCKSTEP, 1) == 10 && reply[0] == HIL_READY && !injection.starting && tick(0) == 0);
+    CHECK(injection_receive(&injection, target, 28, 0, reply) == 2);
+    target[1] = 3, target[15] = 0x3f, target[14] = 0x80;
+    CHECK(injection_receive(&injection, target, 28, 0, reply) == 2);
+    target[1] = 254, target[15] = 0;
+    CHECK(injection_receive(&injection, target, 28, 0, reply) == 0 && injection.target.position_world[2] == 1.0f);
+}
+
 /* No packet is needed: it hovers, one tick each millisecond. States are refused; a restart starts afresh. */
 static void test_simulated(void) {
     injection_init(&injection);
@@ -116,6 +135,8 @@ static void test_simulated(void) {
     CHECK(input.time_ms == 2 && input.setpoint_position_world[2] == 1.0f && input.position_world[0] == 42.0f);
     refused(send(HIL_STATE, 1, 30), HIL_WRONG_MODE);
     CHECK(begin(HIL_LOCKSTEP, 1) == 0 && injection.starting && tick(0) == 10 && input.enable == 0);
+    CHECK(tick(0) == 0 && begin(HIL_LOCKSTEP, 1) == 10 &&
+          !injection.starting); /* the answer was lost, the run is not */
 }
 
 /* Any bytes at any time: an answer of a known kind or none, ages and counters as they should be. */
@@ -144,6 +165,7 @@ int main(void) {
     test_two_halves_make_a_state();
     test_free_run();
     test_target_is_held();
+    test_packets_that_come_late();
     test_simulated();
     test_any_bytes();
     return check_result();

@@ -66,6 +66,8 @@ class Client(ABC):
         self._stamp_ms: int | None = None
         self.on_wait: Callable[[], None] = _nothing
         """Called again and again while an answer is waited for."""
+        self.hurries = True
+        """Whether a simulated drone is told what has arrived, so that its clock runs as fast as this client can."""
 
     # ---- what a transport provides -----------------------------------------------------------------------------------
 
@@ -113,6 +115,11 @@ class Client(ABC):
             if packet is not None and packet[:2] == (port, channel) and packet[2][:key] == payload[:key]:
                 return packet[2]
         return None
+
+    def receive(self, seconds: float) -> Packet | None:
+        """The next packet of any kind within so many seconds, for those who talk on a channel of their own."""
+        self.on_wait()
+        return self._take(seconds)
 
     def _take(self, seconds: float) -> Packet | None:
         """The next packet; log data and console go where they belong on the way."""
@@ -226,6 +233,12 @@ class Client(ABC):
                 raise LinkError(f"no log data from {self.uri} for {timeout:.0f} s")
             self._take(deadline - self.clock())
         return self._samples.popleft()
+
+    def samples(self) -> list[Sample]:
+        """Log packets that came and were not asked for yet."""
+        taken = list(self._samples)
+        self._samples.clear()
+        return taken
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 

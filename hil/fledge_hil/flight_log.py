@@ -33,6 +33,17 @@ TABLE_COLUMNS = (
     *columns("count", "inferences since boot", "inferences"),
     *columns("us", "time of one inference: modelled on a virtual drone, measured on a real one", "inference_us"),
     *columns("us", "time of one tick of the controller: measured on a real drone, 0 on a virtual one", "tick_us"),
+    *columns(
+        "us",
+        "between two inferences: measured on a real drone, simulated on a virtual one",
+        "period_us",
+    ),
+    *columns(
+        "us",
+        "from sensors to motors: measured on a real drone, 0 on a virtual one",
+        "latency_us",
+    ),
+    *columns("ms", "age of the state that the policy used", "state_age_ms"),
     *columns("V", "battery", "battery"),
     *columns("bits", "supervisor.info", "supervisor"),
 )

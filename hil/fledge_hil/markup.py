@@ -50,6 +50,17 @@ def section(title: str, *content: object) -> Markup:
     return element("section", element("h2", title), *content)
 
 
+def card(title: str, value: str, detail: str) -> Markup:
+    """A figure that people ask for first."""
+    return element(
+        "div",
+        element("div", title, style_class="label"),
+        element("div", value, style_class="value"),
+        element("div", detail, style_class="detail"),
+        style_class="card",
+    )
+
+
 def details(summary: str, *content: object) -> Markup:
     """Folded until asked for."""
     return element("details", element("summary", summary), *content)

@@ -19,7 +19,7 @@ import time
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import preflight
+from fledge_hil import preflight, telemetry
 from fledge_hil.client import Client, LinkError
 from fledge_hil.cockpit import AbortedError, Cockpit, OutOfControlError, Progress, Report
 from fledge_hil.crtp import Port
@@ -28,7 +28,7 @@ from fledge_hil.missions import MISSIONS, Mission, require_height
 from fledge_hil.parameter_list import CONTROLLER_OUT_OF_TREE
 from fledge_hil.plans import Plan
 from fledge_hil.preflight import ARMED, CAN_ARM
-from fledge_hil.telemetry import PERIOD_MS, blocks, table
+from fledge_hil.telemetry import PERIOD_MS, table
 
 __all__ = ["Progress", "RefusedError", "Report", "fly", "fly_over"]
 
@@ -84,12 +84,10 @@ class _Flight:
         client, cockpit = self.client, self.cockpit
         self._device_type, self._firmware = self._version(2), self._version(1)
         self._refuse([] if client.has_parameter("fledge.enable") else ["it has no `fledge` parameters: flash it"])
-        chosen = blocks(client.can_log)
-        for name, variables in chosen.items():
-            client.start_log(name, PERIOD_MS, variables)
+        needed = telemetry.start(client)
         if all(map(client.can_log, preflight.VARIANCES)):
             client.start_log("variance", 10 * PERIOD_MS, dict.fromkeys(preflight.VARIANCES, "float"))
-        while not all(name in cockpit.now for block in chosen.values() for name in block):
+        while not all(name in cockpit.now for name in needed):
             cockpit.take(client.next_sample())
         self._refuse(preflight.mismatches(self.policy.contract, self._device_type, cockpit.now))
         self._refuse(preflight.not_ready(client, cockpit.now) + self._look())

@@ -104,7 +104,7 @@ class Radio(Client):
 
     def _digested(self, block: int, stamp_ms: int) -> None:
         self._received += block == 0
-        if block == 0 and self._received % ACKNOWLEDGE_EVERY == 0 and self.simulated:
+        if block == 0 and self._received % ACKNOWLEDGE_EVERY == 0 and self.simulated and self.hurries:
             self.send(Port.LINK, 0, acknowledge(stamp_ms))
 
     @property

@@ -67,11 +67,21 @@ class Recorder:
     @property
     def content(self) -> bytes:
         """The file: the same rows give the same bytes."""
-        return tables.encode(Table(TABLE_COLUMNS, self.recording.table, {"kind": "recording"}))
+        return encode(self.recording)
 
     def save(self, path: Path) -> None:
         """Write atomically."""
         write_atomically(path, self.content)
+
+
+def encode(recording: Recording) -> bytes:
+    """The file: the same rows give the same bytes."""
+    return tables.encode(Table(TABLE_COLUMNS, recording.table, {"kind": "recording"}))
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Write atomically."""
+    write_atomically(path, encode(recording))
 
 
 def load(path: Path) -> Recording:

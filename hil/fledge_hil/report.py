@@ -20,6 +20,9 @@ from fledge_sim.policy import Policy
 from fledge_hil import fault_matrix
 from fledge_hil.fault_matrix import Matrix
 from fledge_hil.flight_log import FlightLog
+from fledge_hil.loop_client import Traffic
+from fledge_hil.parity import Parity
+from fledge_hil.real_time import RealTime
 from fledge_hil.recording import Recording
 from fledge_hil.scores import FIGURE_EIGHT, HOVER, Scores, score
 from fledge_hil.verdict import Limits, Verdict, judge
@@ -78,6 +81,16 @@ class Report:
     limits: Limits = field(default_factory=Limits)
     faults: Matrix | None = None
     """What the drone did when something broke."""
+    mode: str = "flight"
+    """Of `fledge hil`: whose body flew."""
+    real_time: RealTime | None = None
+    """How punctual everything was."""
+    traffic: Traffic | None = None
+    """Of a run in the loop: what the link did."""
+    unsafe: tuple[str, ...] = ()
+    """What a run in the loop must not have done, one sentence each."""
+    parity: Parity | None = None
+    """Of an open-loop comparison, in which nothing flies."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ class Findings:
 def find(report: Report) -> Findings:
     """Scores, and a verdict on flight and proof together."""
     scores = score(report.log, report.recording)
+    if report.parity is not None:
+        return Findings(scores, Verdict(report.parity.reasons + report.unsafe))
     flight = judge(report.log, scores, report.policy.contract.sha256, report.limits, report.planned)
     lines = report.proof.lines if report.proof is not None else ()
     failed = tuple(f"check failed: {line.name} ({line.detail})" for line in lines if not line.passed)
@@ -100,7 +115,7 @@ def find(report: Report) -> Findings:
         for row in rows
         if row.passed < len(row.flights)
     )
-    return Findings(scores, Verdict(flight.reasons + failed + broken))
+    return Findings(scores, Verdict(flight.reasons + report.unsafe + failed + broken))
 
 
 def write(directory: Path, report: Report) -> Findings:
@@ -130,6 +145,7 @@ def document(report: Report, findings: Findings) -> str:
         "created": report.created,
         "command": report.command,
         "verdict": {"passed": findings.verdict.passed, "reasons": findings.verdict.reasons},
+        "mode": report.mode,
         "limits": report.limits,
         "planned": report.planned,
         "scores": findings.scores,
@@ -137,6 +153,9 @@ def document(report: Report, findings: Findings) -> str:
         "proof": report.proof,
         "evaluation": report.evaluation,
         "faults": fault_matrix.summary(report.faults) if report.faults is not None else None,
+        "real_time": report.real_time.summary() if report.real_time is not None else None,
+        "link": report.traffic,
+        "parity": report.parity.summary() if report.parity is not None else None,
         "wall_seconds": report.wall_seconds,
         "sizes": report.sizes,
         "versions": report.versions,

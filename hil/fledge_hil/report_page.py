@@ -7,29 +7,42 @@ from pathlib import Path
 from string import Template
 
 from fledge_hil import report_figures as figures
-from fledge_hil.markup import Markup, code, details, element, escape, facts, join, note, section, table
+from fledge_hil.markup import Markup, card, code, details, element, escape, facts, join, note, section, table
+from fledge_hil.parity import Parity
 from fledge_hil.report import Findings, Report
 from fledge_hil.report_faults import fault_section
+from fledge_hil.report_loop import link_section, parity_cards, parity_section
+from fledge_hil.report_real_time import real_time_section
 from fledge_hil.report_tables import contract_tables, evaluation_table, phase_table, proof_table, timing_table
 from fledge_hil.scores import PhaseScores, Scores
 from fledge_hil.verdict import Limits
 
 TEMPLATE = Path(__file__).parent / "report.html.in"
 _UNKNOWN = "not known"
+MODES = {
+    "flight": "",
+    "injected": "hardware in the loop, states injected in lockstep",
+    "injected-free-run": "hardware in the loop, states injected as time goes by",
+    "in-hardware": "simulation in hardware",
+    "parity": "open-loop parity",
+}
+"""What a mode of `fledge hil` is."""
 _UNTIL_STEADY = "without the start, where it gathers speed"
 
 
 def page(report: Report, findings: Findings) -> str:
     """The whole text of report.html."""
-    sections = (_flight, _faults, _evidence, _chain, _policy, _origin)
+    before = (_parity,) if report.parity is not None else (_flight, _faults)
+    after = () if report.parity is not None else (_evidence, _chain)
+    sections = (*before, _real_time, _link, *after, _policy, _origin)
     content = join(part for build in sections for part in build(report, findings))
     title = f"{report.name}: {'passed' if findings.verdict.passed else 'failed'}"
     filled = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(title),
         name=escape(report.name),
         subtitle=_subtitle(report),
-        verdict=_verdict(findings),
-        cards=_cards(findings.scores, report),
+        verdict=_verdict(findings, report.parity),
+        cards=parity_cards(report.parity) if report.parity is not None else _cards(findings.scores, report),
         content=content,
     )
     return filled
@@ -44,16 +57,18 @@ def _subtitle(report: Report) -> Markup:
         f"{contract.network.kind.upper()}-{'-'.join(map(str, contract.network.hidden))} policy",
         f"{report.policy.parameter_count} parameters",
         f"{log.device_type} at {log.uri}",
+        MODES.get(report.mode, report.mode),
         f"contract {contract.sha256[:8]}",
         report.created,
     ]
     return escape(" · ".join(part for part in parts if part))
 
 
-def _verdict(findings: Findings) -> Markup:
+def _verdict(findings: Findings, parity: Parity | None) -> Markup:
     verdict = findings.verdict
     if verdict.passed:
-        return element("p", element("strong", "Passed."), " ", _praise(findings.scores), style_class="verdict passed")
+        praise = _praise(findings.scores) if parity is None else parity.praise
+        return element("p", element("strong", "Passed."), " ", praise, style_class="verdict passed")
     first, *rest = verdict.reasons
     line = element("p", element("strong", "Failed:"), " ", first, style_class="verdict failed")
     more = element("ul", *(element("li", reason) for reason in rest), style_class="reasons")
@@ -76,50 +91,40 @@ def _cards(scores: Scores, report: Report) -> Markup:
         ),
         _inference_card(report),
         _chain_card(report),
-        _card("Inferences", f"{scores.inferences:,}".replace(",", " "), _missed(scores.deadline_misses)),
-        _card("Guard events", str(len(scores.guard_events)), f"policy flew {scores.policy_share:.0%} of the log"),
-        _card("Landing", "-" if landing is None else _cm(landing), "beside its target"),
+        card("Inferences", f"{scores.inferences:,}".replace(",", " "), _missed(scores.deadline_misses)),
+        card("Guard events", str(len(scores.guard_events)), f"policy flew {scores.policy_share:.0%} of the log"),
+        card("Landing", "-" if landing is None else _cm(landing), "beside its target"),
         _speed_card(scores),
     ]
     return join(cards)
 
 
-def _card(title: str, value: str, detail: str) -> Markup:
-    return element(
-        "div",
-        element("div", title, style_class="label"),
-        element("div", value, style_class="value"),
-        element("div", detail, style_class="detail"),
-        style_class="card",
-    )
-
-
 def _error_card(title: str, phase: PhaseScores, bound: float) -> Markup:
     judged = phase.judged
     if judged is None:
-        return _card(title, "-", "not flown or too short")
-    return _card(title, _cm(judged.rmse), f"max {_cm(judged.maximum)}, limit {_cm(bound)}")
+        return card(title, "-", "not flown or too short")
+    return card(title, _cm(judged.rmse), f"max {_cm(judged.maximum)}, limit {_cm(bound)}")
 
 
 def _inference_card(report: Report) -> Markup:
     if report.proof is None or report.proof.microseconds is None:
-        return _card("One inference", "-", "not checked")
+        return card("One inference", "-", "not checked")
     _, nominal, upper = report.proof.microseconds
-    return _card("One inference", f"{nominal:.0f} µs", f"modelled, upper {upper:.0f} µs")
+    return card("One inference", f"{nominal:.0f} µs", f"modelled, upper {upper:.0f} µs")
 
 
 def _chain_card(report: Report) -> Markup:
     if not report.wall_seconds:
-        return _card("Whole chain", "-", "time not recorded")
+        return card("Whole chain", "-", "time not recorded")
     trained = report.wall_seconds.get("train")
     detail = f"of which training {trained:.1f} s" if trained is not None else "wall-clock"
-    return _card("Whole chain", f"{sum(report.wall_seconds.values()):.1f} s", detail)
+    return card("Whole chain", f"{sum(report.wall_seconds.values()):.1f} s", detail)
 
 
 def _speed_card(scores: Scores) -> Markup:
     factor = scores.real_time_factor
     speed = f"{factor:.3g} times real time" if factor is not None else "speed not known"
-    return _card("Flight", f"{scores.device_seconds:.1f} s", speed)
+    return card("Flight", f"{scores.device_seconds:.1f} s", speed)
 
 
 def _missed(misses: int) -> str:
@@ -146,6 +151,18 @@ def _faults(report: Report, findings: Findings) -> list[Markup]:
     return [fault_section(report.faults)] if report.faults is not None else []
 
 
+def _parity(report: Report, findings: Findings) -> list[Markup]:
+    return [parity_section(report.parity)] if report.parity is not None else []
+
+
+def _real_time(report: Report, findings: Findings) -> list[Markup]:
+    return [real_time_section(report.real_time)] if report.real_time is not None else []
+
+
+def _link(report: Report, findings: Findings) -> list[Markup]:
+    return [link_section(report.traffic)] if report.traffic is not None else []
+
+
 def _figure(title: str, drawing: Markup, text: str) -> Markup:
     caption = element("figcaption", element("b", title), f" {text}" if text else "")
     return element("figure", caption, drawing)
@@ -166,7 +183,7 @@ def _error_note(limits: Limits) -> str:
 
 def _evidence(report: Report, findings: Findings) -> list[Markup]:
     parts = [section("Proof before the flight", proof_table(report.proof))]
-    parts.append(section("Time on the microcontroller", timing_table(report.proof, findings.scores)))
+    parts.append(section("Time of one inference, before the flight", timing_table(report.proof)))
     if report.evaluation is not None:
         parts.append(section("In simulation, before the export", evaluation_table(report.evaluation)))
     return parts

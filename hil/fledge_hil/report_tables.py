@@ -72,8 +72,8 @@ def _mark(passed: bool) -> Markup:
     return element("span", "passed" if passed else "failed", style_class="good" if passed else "bad")
 
 
-def timing_table(proof: Proof | None, scores: Scores) -> Markup:
-    """Instructions and modelled time of one inference, and what the drone reported."""
+def timing_table(proof: Proof | None) -> Markup:
+    """Instructions and modelled time of one inference; what a drone measured is in another section."""
     rows: list[tuple[str, str]] = []
     if proof is not None and proof.instructions is not None:
         rows.append(("instructions per inference", f"{proof.instructions:,}".replace(",", " ")))
@@ -82,8 +82,6 @@ def timing_table(proof: Proof | None, scores: Scores) -> Markup:
         rows += [(f"{name} model", f"{time:.1f} µs") for name, time in zip(names, proof.microseconds, strict=True)]
     if proof is not None and proof.clock_hz is not None:
         rows.append(("clock of the model", f"{proof.clock_hz / 1e6:.0f} MHz"))
-    if scores.inference_us:
-        rows.append(("largest value the drone logged", f"{scores.inference_us:.1f} µs"))
     if not rows:
         return note("Nothing is known about the time of an inference in this run.")
     return join([facts(rows), note(_NOT_SILICON)])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fledge_hil.client import Sample
+from fledge_hil.client import Client, Sample
 from fledge_hil.flight_log import COLUMNS
 
 PERIOD_MS = 10
@@ -37,6 +37,11 @@ BLOCKS: Mapping[str, Mapping[str, str]] = {
 
 OPTIONAL = {"health": ("fledge.tickUs", "fp16")}
 """Logged with a block where the drone has it: the app on a real one does."""
+TIMING = "timing"
+"""Name of the block of TIMES, at TIMING_PERIOD_MS."""
+TIMING_PERIOD_MS = 20
+TIMES = {"fledge.periodUs": "float", "stabilizer.intToOut": "uint32", "fledge.stateAge": "uint16"}
+"""Logged in a block of their own where the drone has them: real ones do."""
 
 _VARIABLES = {
     **{name: f"stateEstimate.{name}" for name in ("x", "y", "z", "vx", "vy", "vz", "qw", "qx", "qy", "qz")},
@@ -45,29 +50,36 @@ _VARIABLES = {
     "inferences": "fledge.infers",
     "inference_us": "fledge.inferUs",
     "tick_us": "fledge.tickUs",
+    "period_us": "fledge.periodUs",
+    "latency_us": "stabilizer.intToOut",
+    "state_age_ms": "fledge.stateAge",
     "battery": "pm.vbat",
     "supervisor": "supervisor.info",
 }
 """Log variable of each column of the flight log; time and angles excepted."""
-_STEPPED = frozenset(("mode", "guard", "misses", "inferences", "supervisor"))
+_STEPPED = frozenset(("mode", "guard", "misses", "inferences", "supervisor", "period_us", "latency_us", "state_age_ms"))
 _UNITS = dict.fromkeys(("wx", "wy", "wz"), np.pi / 180)
 """Factor from the firmware's unit to ours."""
 _ANGLES = ("roll_deg", "pitch_deg", "yaw_deg")
 
 
-def blocks(logs: Callable[[str], bool]) -> dict[str, dict[str, str]]:
-    """BLOCKS, with what is optional if the drone can log it."""
-    chosen = {name: dict(variables) for name, variables in BLOCKS.items()}
+def start(client: Client) -> list[str]:
+    """Log everything that the drone has; which variables have to arrive before it is complete. Raises LinkError."""
+    blocks = {name: dict(variables) for name, variables in BLOCKS.items()}
     for block, (variable, kind) in OPTIONAL.items():
-        if logs(variable):
-            chosen[block][variable] = kind
-    return chosen
+        if client.can_log(variable):
+            blocks[block][variable] = kind
+    for name, variables in blocks.items():
+        client.start_log(name, PERIOD_MS, variables)
+    if times := {name: kind for name, kind in TIMES.items() if client.can_log(name)}:
+        client.start_log(TIMING, TIMING_PERIOD_MS, times)
+    return [name for variables in blocks.values() for name in variables]
 
 
 def table(samples: Sequence[Sample], start: float) -> NDArray[np.float64]:
     """Rows at the times of the state block, in order and once each; the other blocks are interpolated, whole numbers
     held. Numbers are rounded to float32, as they came."""
-    ordered = {block: _ordered(samples, block) for block in BLOCKS}
+    ordered = {block: _ordered(samples, block) for block in (*BLOCKS, TIMING)}
     times = {block: np.array([sample.time for sample in kept]) for block, kept in ordered.items()}
     rows = times["state"]
     columns: dict[str, NDArray[np.float64]] = {"time": np.round(rows - start, 6)}

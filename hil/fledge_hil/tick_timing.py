@@ -22,6 +22,8 @@ from fledge_hil.tick_log import TickLog
 
 PERIOD_US = 1000.0
 """Of the control loop."""
+BURST = 20
+"""Ticks that are traced in a row: two native periods."""
 PERCENTILES = (50.0, 99.0, 99.99, 100.0)
 
 
@@ -35,12 +37,22 @@ class TickTiming:
     """(ticks,): whether the network ran."""
     age_us: NDArray[np.float64]
     """(ticks,), age of the state that the tick used."""
+    tick: NDArray[np.int64]
+    """(ticks,), number of each since power-on: one begins every millisecond."""
 
     @property
     def latency_us(self) -> NDArray[np.float64]:
         """(inferences,), from the state to the motor command it led to, upper model."""
         total: NDArray[np.float64] = (self.age_us + self.microseconds[:, 2])[self.inference]
         return total
+
+    @property
+    def periods_us(self) -> NDArray[np.float64]:
+        """(pairs,), between the motor commands of two inferences that follow each other, upper model."""
+        ends = PERIOD_US * self.tick[self.inference] + self.microseconds[self.inference, 2]
+        together = np.diff(self.tick[self.inference]) < BURST
+        periods: NDArray[np.float64] = np.diff(ends)[together]
+        return periods
 
     @property
     def misses(self) -> int:
@@ -61,26 +73,25 @@ def measure(log: TickLog, elf: Path, wanted: int, told: Callable[[float], None] 
     mcu, code = Mcu(elf), Code(elf)
     address, output = mcu.address("board_input"), mcu.address("board_output")
     inferences, age = tick_log.output_word("flight_inferences"), tick_log.input_word("flight_state_age_ms")
-    burst = 20  # two native periods
-    starts = set(np.linspace(1, max(1, len(log) - burst), max(1, wanted // burst)).astype(int).tolist())
+    starts = set(np.linspace(1, max(1, len(log) - BURST), max(1, wanted // BURST)).astype(int).tolist())
     left, before = 0, 0
     rows: list[tuple[float, ...]] = []
     for tick in range(1, len(log)):  # the first one was the power-on
         mcu.write_at(address, log.inputs[tick].tobytes())
-        left = burst if tick in starts else left
+        left = BURST if tick in starts else left
         if left:
             left -= 1
             trace = mcu.trace("board_tick")
             count = int.from_bytes(mcu.read_at(output + 4 * inferences, 4), "little")
             spent = timing.model(code, trace.blocks, trace.flash_reads).microseconds
-            rows.append((*spent, float(count > before), 1000.0 * float(log.inputs[tick, age])))
+            rows.append((*spent, float(count > before), 1000.0 * float(log.inputs[tick, age]), tick))
         else:
             mcu.call("board_tick")
         before = int(log.outputs[tick, inferences])
         if told is not None and tick % 500 == 0:
             told(tick / len(log))
-    table = np.array(rows).reshape(-1, 5)
-    return TickTiming(table[:, :3], table[:, 3] > 0, table[:, 4])
+    table = np.array(rows).reshape(-1, 6)
+    return TickTiming(table[:, :3], table[:, 3] > 0, table[:, 4], table[:, 5].astype(np.int64))
 
 
 def lines(found: TickTiming) -> list[tuple[str, ...]]:

@@ -122,6 +122,8 @@ def _fledge(drone: VirtualCrazyflie) -> list[LogVariable]:
         LogVariable("fledge.guardLatch", "uint8", out("guard_latched")),
         LogVariable("fledge.failsafe", "uint8", out("failsafe")),
         LogVariable("fledge.inferUs", "float", lambda: drone.inference_us),
+        LogVariable("fledge.periodUs", "float", lambda: 1000.0 * drone.period_ms),
+        LogVariable("fledge.stateAge", "uint32", lambda: drone.state_age_ms),
         LogVariable("fledge.misses", "uint32", out("deadline_misses")),
         LogVariable("fledge.infers", "uint32", out("inferences")),
         LogVariable("fledge.native", "uint32", out("native_steps")),

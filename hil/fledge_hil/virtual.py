@@ -55,6 +55,7 @@ class VirtualCrazyflie:
         self.commander = Commander(lambda: bytes(self.ports.memories.trajectories.content))
         self.setpoint = Setpoint()
         self.fractions: list[float] = [0.0] * 4
+        self.period_ms = self._inferred_ms = 0
         self._outbox: list[bytes] = []
         self._board = board
         self._message = BoardInput()
@@ -76,6 +77,11 @@ class VirtualCrazyflie:
     def inference_us(self) -> float:
         """Modelled time of one inference [us]; 0 while the policy does not run."""
         return self.settings.inference_us if self.output.mode else 0.0
+
+    @property
+    def state_age_ms(self) -> int:
+        """Of the state in the last tick."""
+        return self._message.flight.state_age_ms
 
     def _remember_parameters(self) -> None:
         table = self.parameters
@@ -174,6 +180,8 @@ class VirtualCrazyflie:
         if self.supervisor.level_out:
             self.setpoint = levelled(self.setpoint)
         board_output = self._tick_board()
+        if board_output.flight.inferences != self.output.inferences:
+            self.period_ms, self._inferred_ms = self.time_ms - self._inferred_ms, self.time_ms
         self.output = board_output.flight
         self.fractions = board_output.motor_fraction[:]
         self.plant.step(self.fractions)

@@ -39,6 +39,7 @@ class Client:
     def __init__(self, drone: VirtualCrazyflie) -> None:
         self.drone = drone
         self.console = ""
+        self._runs = 200
 
     def set(self, name: str, value: float) -> None:
         number = self.drone.parameters.toc.index[name]
@@ -48,7 +49,8 @@ class Client:
     def start(self, mode: Mode = Mode.INJECTED, schedule: Schedule = Schedule.LOCKSTEP, period_ms: int = 1) -> Ready:
         self.set("fledge.hil", mode)
         self.set("fledge.enable", 1)
-        assert self.send(injection.encode_begin(250, schedule, period_ms)) == []
+        self._runs += 1  # the same number again would be the same run
+        assert self.send(injection.encode_begin(self._runs, schedule, period_ms)) == []
         (ready,) = self.step()
         assert isinstance(ready, Ready)
         return ready

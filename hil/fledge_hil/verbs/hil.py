@@ -5,6 +5,10 @@ self-test and is fit to fly: battery, estimator, link; refuses otherwise. Lands 
 included; a second Ctrl-C stops the motors. A real Crazyflie needs the fledge app in its firmware.
 
 --uri virtual:// flies a drone in this process, reproducible to the byte. --faults all breaks it on purpose, row by row.
+
+--mode puts the drone's processor in the loop instead, motors locked off: injected and injected-free-run fly a body that
+is simulated here, over the app channel; in-hardware one that is simulated on the drone; parity feeds recorded or random
+states to the drone and to the same C here, and names the first tick that differs.
 """
 
 from __future__ import annotations
@@ -20,20 +24,23 @@ import tyro
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import formats, screen, tick_log
+from fledge_hil import formats, modes, real_time, screen, tick_log, tick_timing
+from fledge_hil import recording as recordings
 from fledge_hil.cockpit import Progress
 from fledge_hil.fault_flight import ClientKind
 from fledge_hil.flight_log import FILE, FlightLog, Soak, save
 from fledge_hil.formats import Quantisation
+from fledge_hil.modes import LoopOptions, Mode
+from fledge_hil.parity import Parity
 from fledge_hil.plans import Plan
-from fledge_hil.recording import Recording
 from fledge_hil.report import Findings, Report, write
 from fledge_hil.rig import VirtualDrone
 from fledge_hil.server import DEFAULT_PORT
 from fledge_hil.soak import growth
 from fledge_hil.uri import check_uri
+from fledge_hil.verdict import Verdict
 from fledge_hil.versions import versions
-from fledge_hil.wire import URI
+from fledge_hil.wire import URI, Wire
 
 TRUTH = "truth.csv.gz"
 """Name of a virtual drone's recording beside its report."""
@@ -51,6 +58,10 @@ class Options:
     """Robot on which integers were calibrated, if its file is your own; default: the one that the policy names."""
     uri: str = f"udp://127.0.0.1:{DEFAULT_PORT}"
     """Of the drone: udp:// (virtual), usb://0, radio://0/80/2M/E7E7E7E7E7, or virtual:// for one in this process."""
+    mode: Mode = "flight"
+    """flight, or with the drone's processor in the loop: injected, injected-free-run, in-hardware, parity."""
+    loop: LoopOptions = field(default_factory=LoopOptions)
+    """Of the modes in the loop."""
     flight: Annotated[Plan, tyro.conf.arg(name="")] = field(default_factory=Plan)
     """Details of the plan."""
     faults: str = ""
@@ -62,7 +73,9 @@ class Options:
     client: ClientKind = "direct"
     """Of --faults. direct: in this process, reproducible. cflib: over UDP."""
     drone: VirtualDrone = field(default_factory=VirtualDrone)
-    """Of --uri virtual:// and of --faults."""
+    """Of --uri virtual:// and of --faults; in the loop, of the body that is simulated here."""
+    timing: int = 200
+    """Ticks of a flight on the emulated processor of virtual:// that the cycle model prices for the report; 0: none."""
     out: Path | None = None
     """Directory of report.html, report.json and flight.csv.gz; default: `flight` beside the policy."""
     view: bool = False
@@ -75,6 +88,8 @@ class Options:
 def run(options: Options) -> int:
     """Fly and report; 1 when the flight failed its verdict."""
     policy = formats.load(options.policy, options.format, options.robot)
+    if options.timing < 0:
+        raise FledgeError(f"--timing {options.timing}: give 0 or more ticks")
     if options.faults:
         return _break(options, policy)
     in_process = options.uri == URI
@@ -82,15 +97,21 @@ def run(options: Options) -> int:
         check_uri(options.uri)
     if options.dry_run:
         return _explain(options, policy)
-    recording = None
+    if options.mode != "flight":
+        return _finish(options, _in_the_loop(options, policy))
     if in_process:
-        log, recording = _fly_here(options, policy)
-    else:
-        log = fly_with_bar(options.uri, policy, options.flight, lambda progress: watched(options, progress))
-    return _finish(options, Report(options.policy.parent.name, policy, log, recording, planned=options.flight.judged))
+        return _finish(options, _fly_here(options, policy))
+    log = fly_with_bar(options.uri, policy, options.flight, lambda progress: watched(options, progress))
+    name, planned = options.policy.parent.name, options.flight.judged
+    return _finish(options, Report(name, policy, log, planned=planned, real_time=real_time.of_flight(log)))
 
 
 def _explain(options: Options, policy: Policy) -> int:
+    if options.mode != "flight":
+        device = policy.contract.device_type
+        screen.say(f"would connect to {options.uri}, require a disarmed {device} with fledge's app,")
+        screen.say(f"  lock its motors off (fledge.hil), run the mode '{options.mode}', and let it go again")
+        return 0
     screen.say(f"would connect to {options.uri} and require")
     screen.say(f"  contract {policy.contract.hash32:08x} on a {policy.contract.device_type}, self-test passed,")
     screen.say("  supervisor, battery, estimate at rest, level ground, echoes and log in order; then")
@@ -100,29 +121,47 @@ def _explain(options: Options, policy: Policy) -> int:
 
 
 def _finish(options: Options, report: Report) -> int:
-    directory = options.out or options.policy.parent / "flight"
-    save(report.log, directory / FILE)
+    directory = options.out or options.policy.parent / ("flight" if options.mode == "flight" else options.mode)
+    if report.parity is None:
+        save(report.log, directory / FILE)
+    if report.recording is not None:
+        recordings.save(report.recording, directory / TRUTH)
     report = dataclasses.replace(report, command=" ".join(["fledge", *sys.argv[1:]]), versions=versions())
     findings = write(directory, report)
-    show(findings, report.log)
+    show(findings, report.log, report.parity)
     screen.say(f"report: {directory / 'report.html'}")
     return 0 if findings.verdict.passed else 1
 
 
-def _fly_here(options: Options, policy: Policy) -> tuple[FlightLog, Recording | None]:
+def _in_the_loop(options: Options, policy: Policy) -> Report:
+    with screen.bar(options.mode) as bar:
+        progress = watched(options, progress_on(bar, options.flight))
+        run = modes.Run(
+            options.mode, policy, options.uri, options.flight, options.drone, options.loop, bar.show, progress
+        )
+        return modes.run(run, options.policy.parent.name)
+
+
+def _fly_here(options: Options, policy: Policy) -> Report:
     """A drone in this process."""
     from fledge_hil import pilot
-    from fledge_hil.wire import Wire
 
-    drone, logged = options.drone.build(policy, record=options.flight.kind != "soak")
+    lasting = options.flight.kind == "soak"
+    priced = options.timing if options.drone.processor == "emulated" and not lasting else 0
+    rig = dataclasses.replace(options.drone, ticks=options.drone.ticks or priced > 0)
+    drone, logged = rig.build(policy, record=not lasting)
     with screen.bar("flying") as bar:
         log = pilot.fly_over(Wire(drone), policy, options.flight, watched(options, progress_on(bar, options.flight)))
-    directory = options.out or options.policy.parent / "flight"
-    if drone.settings.record:
-        drone.recorder.save(directory / TRUTH)
-    if logged is not None:
-        tick_log.save(logged.log, directory / tick_log.FILE)
-    return log, drone.recorder.recording if drone.settings.record else None
+    times = real_time.of_flight(log)
+    if logged is not None and priced:
+        with screen.bar("timing") as bar:
+            found = tick_timing.measure(logged.log, rig.files(policy).elf, priced, lambda share: bar.show(share, ""))
+        times = real_time.of_ticks(found) + real_time.RealTime((), times.misses)
+    if logged is not None and options.drone.ticks:
+        tick_log.save(logged.log, (options.out or options.policy.parent / "flight") / tick_log.FILE)
+    recording = drone.recorder.recording if drone.settings.record else None
+    name, planned = options.policy.parent.name, options.flight.judged
+    return Report(name, policy, log, recording, planned=planned, real_time=times)
 
 
 Watch = Callable[[Progress], None]
@@ -201,9 +240,14 @@ def _break(options: Options, policy: Policy) -> int:
     return _finish(options, report)
 
 
-def show(findings: Findings, log: FlightLog) -> None:
+def show(findings: Findings, log: FlightLog, parity: Parity | None = None) -> None:
     """Verdict and the figures that people ask for first."""
     scores, verdict = findings.scores, findings.verdict
+    if parity is not None:
+        screen.say(f"{parity.ticks} ticks compared, {parity.different} differ; the policy flew {parity.flown} of them")
+    if not log.phases:  # nothing flew: a comparison, or an early end
+        _show_verdict(verdict)
+        return
     rows = []
     for name, phase in scores.phases.items():
         for source, tracking in (("truth", phase.truth), ("drone's estimate", phase.estimate)):
@@ -215,6 +259,10 @@ def show(findings: Findings, log: FlightLog) -> None:
         screen.say(f"{log.device_seconds:.1f} s of flight in {log.wall_seconds:.1f} s")
     if log.soak is not None:
         _show_soak(log.soak)
+    _show_verdict(verdict)
+
+
+def _show_verdict(verdict: Verdict) -> None:
     screen.say("verdict: PASSED" if verdict.passed else "verdict: FAILED")
     for reason in verdict.reasons:
         screen.say(f"  - {reason}")

@@ -68,11 +68,18 @@ void controllerOutOfTreeInit(void) {
 /* A policy that fails its self-test is refused by the guard; the drone itself stays flyable. */
 bool controllerOutOfTreeTest(void) { return controllerPidTest(); }
 
+static void note_inference(uint32_t start) {
+    static uint32_t last;
+    fledge_logs.inference_us = fledge_logs.tick_us;
+    fledge_logs.period_us = (float)(start - last) / CYCLES_PER_MICROSECOND;
+    last = start;
+}
+
 static void fly_policy(void) {
     const uint32_t inferences = fledge_flight.inferences, start = DWT->CYCCNT;
     flight_tick(&fledge_flight, &fledge_input, &fledge_output);
     fledge_logs.tick_us = (float)(DWT->CYCCNT - start) / CYCLES_PER_MICROSECOND;
-    if (fledge_flight.inferences != inferences) fledge_logs.inference_us = fledge_logs.tick_us;
+    if (fledge_flight.inferences != inferences) note_inference(start);
     if (fledge_logs.tick_us > BUDGET_US) fledge_logs.late_ticks++;
     fledge_logs.mode = (uint8_t)fledge_output.mode;
     fledge_logs.guard = (uint8_t)fledge_output.guard;

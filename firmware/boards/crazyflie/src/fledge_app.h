@@ -24,6 +24,7 @@ struct fledge_parameters {
 struct fledge_logs {
     uint8_t mode, guard, guard_latched, failsafe, reference_over, hil;
     float inference_us, tick_us;
+    float period_us;     /* between the last two inferences */
     uint32_t late_ticks; /* ticks of the flight code above 500 us */
 };
 

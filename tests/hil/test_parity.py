@@ -1,0 +1,110 @@
+"""Open-loop parity: a device that does what the C says passes, and one that does not is told its first tick."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fledge_hil import modes, parity, parity_inputs, pilot, report, tick_log
+from fledge_hil.board import Guard, build_board
+from fledge_hil.flight_log import FILE, save
+from fledge_hil.rig import Processor, VirtualDrone
+from fledge_hil.virtual import VirtualCrazyflie
+from fledge_hil.wire import Wire
+from fledge_sim import robot as robots
+from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Policy
+from loop_runs import PLAN, compare, empty, is_free, louder, rig
+
+MakeDrone = Callable[..., VirtualCrazyflie]
+
+
+@pytest.fixture(scope="module")
+def altered(trained_policy: Policy) -> Policy:
+    """One weight differs by its last bit; the device claims to be the same and passes its own self-test."""
+    weights = {name: array.copy() for name, array in trained_policy.weights.items()}
+    bias = weights[list(weights)[-1]]
+    bias.flat[0] = np.nextafter(bias.flat[0], np.float32(9))
+    other = copy.copy(trained_policy)
+    object.__setattr__(other, "weights", weights)
+    return other
+
+
+@pytest.fixture(scope="module")
+def altered_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("altered")
+
+
+@pytest.mark.parametrize("processor", ["host", "emulated"])
+def test_a_weight_that_differs_by_its_last_bit_is_found_and_the_tick_named(
+    processor: Processor, trained_policy: Policy, altered: Policy, board_cache: Path, altered_cache: Path
+) -> None:
+    drone, _ = VirtualDrone(processor, cache=altered_cache).build(altered)
+    assert drone.self_test_passed
+    assert drone.output.contract_hash == trained_policy.contract.hash32
+    found = compare(drone, trained_policy, board_cache, 600)
+    assert found.first is not None
+    assert found.first.field == "motor 1 [1]"
+    assert 0 < abs(found.first.device - found.first.host) < 1e-5
+    assert 0 < found.different < found.ticks
+    assert found.reasons[0].startswith(f"tick {found.first.tick} is the first that differs, motor 1 [1]: device 0.")
+    assert np.flatnonzero(np.nan_to_num(found.differences))[0] == found.first.tick
+    assert is_free(drone)
+
+
+def test_another_contract_is_told_beside_the_first_tick(
+    make_drone: MakeDrone, trained_policy: Policy, altered: Policy, altered_cache: Path, tmp_path: Path
+) -> None:
+    """The comparison goes on, since the question is where they part."""
+    library, contract = (
+        build_board(altered, altered_cache, robots.load("crazyflie")).library,
+        louder(trained_policy).contract,
+    )
+    inputs = parity_inputs.generated(600, 3)
+    found = parity.compare(Wire(make_drone()), contract, library, inputs, 1, "random")
+    first, second = found.reasons
+    assert "is the first that differs" in first
+    assert second == f"the device runs contract {trained_policy.contract.hash32:08x}, not {contract.hash32:08x}"
+    made = report.Report("run", trained_policy, empty(), mode="parity", parity=found)
+    findings = report.write(tmp_path, made)
+    assert findings.verdict.reasons == found.reasons
+    page = (tmp_path / report.HTML).read_text(encoding="utf-8")
+    assert page.index("Failed:") < page.index("is the first that differs") < page.index("<section>")
+
+
+def test_guards_are_compared_too(make_drone: MakeDrone, trained_policy: Policy, board_cache: Path) -> None:
+    """Generated runs end with what no drone can fly: not one answer of the C may be missed."""
+    found = compare(make_drone(), trained_policy, board_cache, 250 * len(parity_inputs.EDGES))
+    assert found.reasons == ()
+    assert found.ticks - found.flown == len(parity_inputs.EDGES) - 1  # a low battery only forbids to take over
+    assert {answer.guard for answer in found.answers} == {
+        Guard.OK,
+        Guard.NOT_FINITE,
+        Guard.QUATERNION,
+        Guard.POSITION_ERROR,
+        Guard.ANGULAR_VELOCITY,
+        Guard.STALE_STATE,
+    }
+
+
+@pytest.mark.parametrize("source", [tick_log.FILE, FILE])
+def test_a_recorded_flight_is_fed_again(source: str, trained_policy: Policy, board_cache: Path, tmp_path: Path) -> None:
+    drone, logged = VirtualDrone("host", seed=4, ticks=True, cache=board_cache).build(trained_policy)
+    log = pilot.fly_over(Wire(drone), trained_policy, PLAN)
+    assert logged is not None
+    tick_log.save(logged.log, tmp_path / tick_log.FILE)
+    save(log, tmp_path / FILE)
+    what = rig(trained_policy, "parity", board_cache, inputs=tmp_path / source, ticks=1500)
+    found = modes.run(what, "run").parity
+    assert found is not None
+    assert found.reasons == ()
+    assert found.ticks == found.flown == (1500 if source == tick_log.FILE else 150)
+
+
+def test_a_log_in_which_the_policy_never_flew_is_refused(trained_policy: Policy, tmp_path: Path) -> None:
+    save(empty(), tmp_path / FILE)
+    with pytest.raises(FledgeError, match="no tick in which the policy flew"):
+        parity_inputs.recorded(tmp_path / FILE, 100)
