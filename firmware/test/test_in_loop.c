@@ -30,12 +30,14 @@ static void step(void) {
     for (int i = 0; i < 4; i++) CHECK(output.motor_fraction[i] == 0.0f); /* whatever happens */
 }
 
-static void put_random(uint64_t *seed) {
+/* Sequence numbers count up on the whole, since what lags behind is ignored. */
+static void put_random(uint64_t *seed, uint32_t round) {
     static const uint32_t lengths[6] = {0, 30, 28, 30, 28, 4};
     for (uint32_t i = 0; i < sizeof channel.data; i++) channel.data[i] = (uint8_t)(next(seed) >> 8);
     const uint32_t kind = next(seed) % 6u;
     channel.length = next(seed) % 8u ? lengths[kind] : next(seed);
-    channel.data[0] = (uint8_t)kind, channel.data[1] &= 3, channel.data[2] &= 1, channel.data[3] &= 3;
+    channel.data[0] = (uint8_t)kind, channel.data[1] = (uint8_t)(round / 16u + (channel.data[1] & 1)),
+    channel.data[2] &= 1, channel.data[3] &= 3;
 }
 
 /* Any bytes of any length in any mode: the motors stay off, an answer is a packet, its fractions are fractions. */
@@ -43,9 +45,9 @@ static void test_any_packets(void) {
     uint64_t seed = 5;
     uint32_t answers = 0, fractions_ok = 1;
     start(HIL_OFF);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (uint32_t round = 0; round < ROUNDS; round++) {
         if (next(&seed) % 1000u == 0u) in_loop_set_mode(&board, &injection, &input, &output, next(&seed) % 4u);
-        put_random(&seed);
+        put_random(&seed, round);
         in_loop_receive(&injection, &channel);
         CHECK(channel.length <= HIL_PACKET_MAX);
         step();

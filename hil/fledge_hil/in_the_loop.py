@@ -21,10 +21,10 @@ class InTheLoop:
     """Modes of one board."""
 
     def __init__(self, board: Board, message: BoardInput, say: Callable[[str], None], inference_us: int) -> None:
-        """`message`: the drone's own; what the board senses stays in it. `inference_us`: modelled."""
+        """`message`: the drone's own; what the board senses stays in it. `inference_us`: modelled, longest tick."""
         self.mode = Mode.OFF
         self._board, self._message, self._say = board, message, say
-        self._channel = BoardChannel(inference_us=inference_us)
+        self._channel = BoardChannel(inference_us=inference_us, tick_us=inference_us)
 
     def choose(self, value: float, *, armed: bool) -> Mode:
         """What `fledge.hil` becomes when a client writes `value`; a refusal says why on the console."""

@@ -6,6 +6,7 @@ Every mode runs over any link, virtual:// in this process and unmodified cflib f
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fledge_sim import robot as robots
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
-from fledge_hil import injected_flight, loop_flight, parity, parity_inputs, simulated_flight
+from fledge_hil import injected_flight, loop_flight, parity, parity_inputs, simulated_flight, tick_timing
 from fledge_hil.client import Client, LinkError
 from fledge_hil.cockpit import Progress
 from fledge_hil.flight_log import COLUMNS, FlightLog
@@ -89,13 +90,22 @@ def run(what: Run, name: str) -> Report:
 @contextlib.contextmanager
 def _opened(what: Run) -> Iterator[Client]:
     if what.uri == URI:
-        yield Wire(what.drone.build(what.policy, record=False)[0])
+        yield Wire(_timed(what).build(what.policy, record=False)[0])
         return
     from fledge_hil.radio import connect
 
     check_uri(what.uri)
     with connect(what.uri) as radio:
         yield radio
+
+
+def _timed(what: Run) -> VirtualDrone:
+    """The drone of virtual://, which answers what the cycle model says of its ticks."""
+    drone = what.drone
+    if drone.processor != "emulated" or drone.inference_us:
+        return drone
+    files = drone.files(what.policy)
+    return dataclasses.replace(drone, inference_us=float(tick_timing.of_hover(files.library, files.elf).longest_us))
 
 
 def _rescue(uri: str) -> bool:

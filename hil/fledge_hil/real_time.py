@@ -161,17 +161,20 @@ def of_flight(log: FlightLog) -> RealTime:
 def of_answers(uri: str, answers: Sequence[Answer], round_trips: Sequence[float]) -> RealTime:
     """What a device in the loop answered, and what the client's clock saw of it."""
     clock = device_clock(uri)
+    longest = _known(answer.tick_us for answer in answers)
     series = [
         Series("longest tick with inference per answer", clock, _known(answer.inference_us for answer in answers)),
-        Series("longest tick per answer", clock, _known(answer.tick_us for answer in answers)),
+        Series("longest tick per answer", clock, longest),
         Series("from arrival of a state to its first tick", clock, _known(answer.wait_us for answer in answers)),
         Series("between arrivals of two states", clock, _intervals(answers)),
     ]
+    if clock == "modelled":  # a simulated drone repeats what the model says of one tick: that is one figure, not many
+        series[:2] = [Series("tick with inference, of a hover", clock, longest[:1])]
     if not uri.startswith("virtual:"):
         series.append(Series("round trip of a state and its answer", "host", 1e6 * np.array(round_trips, np.float64)))
-    late = [answer.late_ticks for answer in answers if answer.late_ticks is not None]
-    misses = [Misses(f"ticks above {BUDGET_US} us", clock, late[-1])] if late else []
-    return RealTime(tuple(each for each in series if len(each.values)), tuple(misses))
+    misses = Misses(f"answers with a tick above {BUDGET_US} us", clock, int((longest > BUDGET_US).sum()), len(longest))
+    given = tuple(each for each in series if len(each.values))
+    return RealTime(given, (misses,) if len(longest) and clock == "measured" else ())
 
 
 def _known(values: Iterable[int | None]) -> NDArray[np.float64]:

@@ -46,10 +46,11 @@ def parity_section(parity: Parity) -> Markup:
     if first is not None:
         place = f"tick {first.tick}, number {first.tick_of_run} of run {first.run}"
         rows.append(("first that differs", f"{place}: {first.field}, device {first.device:.9g}, C {first.host:.9g}"))
-    figure = element(
-        "figure", element("figcaption", element("b", "Largest difference of the four motors")), _gaps(parity)
-    )
-    return section("Open-loop parity", facts(rows), note(_EXPLAINED), *([figure] if parity.flown else []))
+    parts = [facts(rows), note(_EXPLAINED)]
+    if parity.largest > 0:
+        caption = element("figcaption", element("b", "Largest difference of the four motors"))
+        parts.append(element("figure", caption, _gaps(parity)))
+    return section("Open-loop parity", *parts)
 
 
 def _gaps(parity: Parity) -> Markup:
@@ -62,7 +63,7 @@ def _gaps(parity: Parity) -> Markup:
             axes.legend(loc="upper right")
         axes.set_xlabel("tick")
         axes.set_ylabel("|device - C| [1]")
-        axes.set_ylim(0, max(1e-9, 1.1 * float(np.nanmax(gaps))))
+        axes.set_ylim(0, 1.1 * parity.largest)
     return text.markup
 
 

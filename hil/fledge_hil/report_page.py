@@ -141,7 +141,7 @@ def _flight(report: Report, findings: Findings) -> list[Markup]:
         ("Position error", figures.error_over_time(log, recording, report.limits), _error_note(report.limits)),
         ("Height", figures.height(log, recording), ""),
         ("Actions of the network", figures.actions(log, report.policy.contract.neutral_action), ""),
-        ("Motor commands", figures.motors(log, recording), "Recorded on the virtual drone, after the mode switch."),
+        ("Motor commands", figures.motors(log, recording), _motors_note(report)),
     ]
     parts = [_figure(title, drawing, text) for title, drawing, text in drawn if drawing is not None]
     return [section("Flight", phase_table(scores), *parts)]
@@ -166,6 +166,12 @@ def _link(report: Report, findings: Findings) -> list[Markup]:
 def _figure(title: str, drawing: Markup, text: str) -> Markup:
     caption = element("figcaption", element("b", title), f" {text}" if text else "")
     return element("figure", caption, drawing)
+
+
+def _motors_note(report: Report) -> str:
+    if report.mode.startswith("injected"):
+        return "As the drone answered; they moved the body that is simulated here, and no motor."
+    return "Recorded on the virtual drone, after the mode switch."
 
 
 def _source(phase: PhaseScores) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS: dict[Clock, str] = {"modelled": BLUE, "measured": GREEN, "host": ORANGE}
-_PER_ROW = 3
+_PER_ROW, _TITLE_WIDTH = 3, 36
 _UNITS = {"us": "µs", "cycles": "cycles"}
 _NOTHING = (
     "This run says nothing about time: the drone logs none, and no tick was priced by the cycle model (--timing)."
@@ -53,8 +54,11 @@ def _missed(each: Misses) -> str:
 def _histograms(clock: Clock, series: Sequence[Series]) -> Markup:
     rows = -(-len(series) // _PER_ROW)
     with figure_canvas(9.2, 1.9 * rows, f"real time {clock}") as (figure, text):
-        for place, each in enumerate(series, 1):
-            _histogram(figure.add_subplot(rows, _PER_ROW, place), each, COLOURS[clock])
+        places = figure.subplots(rows, _PER_ROW, squeeze=False).flat
+        for each, axes in zip(series, places, strict=False):
+            _histogram(axes, each, COLOURS[clock])
+        for axes in places:  # those that are left
+            axes.set_visible(False)
     return text.markup
 
 
@@ -64,6 +68,8 @@ def _histogram(axes: Axes, series: Series, colour: str) -> None:
     axes.bar(edges[:-1], counts, widths, align="edge", color=colour, alpha=0.85, lw=0)
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7)
-    axes.set_title(series.name, fontsize=8.5)
+    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_minor_formatter("")
+    axes.set_title("\n".join(textwrap.wrap(series.name, _TITLE_WIDTH)), fontsize=8.5)
     axes.set_xlabel(_UNITS[series.unit])
     axes.ticklabel_format(axis="x", useOffset=False)

@@ -17,8 +17,9 @@ from fledge_export.timing import CLOCK, Code
 from numpy.typing import NDArray
 
 from fledge_hil import tick_log
+from fledge_hil.board import BoardInput, HostBoard, SetpointMode
 from fledge_hil.mcu import Mcu
-from fledge_hil.tick_log import TickLog
+from fledge_hil.tick_log import LoggedBoard, TickLog
 
 PERIOD_US = 1000.0
 """Of the control loop."""
@@ -53,6 +54,11 @@ class TickTiming:
         together = np.diff(self.tick[self.inference]) < BURST
         periods: NDArray[np.float64] = np.diff(ends)[together]
         return periods
+
+    @property
+    def longest_us(self) -> float:
+        """Of a tick, upper model."""
+        return float(self.microseconds[:, 2].max())
 
     @property
     def misses(self) -> int:
@@ -92,6 +98,19 @@ def measure(log: TickLog, elf: Path, wanted: int, told: Callable[[float], None] 
             told(tick / len(log))
     table = np.array(rows).reshape(-1, 6)
     return TickTiming(table[:, :3], table[:, 3] > 0, table[:, 4], table[:, 5].astype(np.int64))
+
+
+def of_hover(library: Path, elf: Path) -> TickTiming:
+    """Of a policy that hovers in place: enough where time does not depend on data. `library`, `elf`: BoardFiles."""
+    board, message = LoggedBoard(HostBoard(library), ""), BoardInput(motors_allowed=1)
+    flight = message.flight
+    flight.enable, flight.setpoint_mode = 1, SetpointMode.POSITION
+    flight.quaternion_xyzw[3] = flight.position_world[2] = flight.setpoint_position_world[2] = 1.0
+    for _ in range(2 * BURST):
+        flight.time_ms += 1
+        flight.time_us += round(PERIOD_US)
+        board.tick(message)
+    return measure(board.log, elf, BURST)
 
 
 def lines(found: TickTiming) -> list[tuple[str, ...]]:
