@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fledge_sim import counter_random
+from fledge_sim.arm_plant import ArmPlant, PlantMaker
 from fledge_sim.arm_task import GROUPS
 from fledge_sim.arm_worlds import ALL, ArmWorlds
 from fledge_sim.environment import Step
@@ -63,7 +64,15 @@ class ArmEnv:
 
     reward_groups: tuple[str, ...] = GROUPS
 
-    def __init__(self, config: ArmConfig, n: int, seed: int = 0, threads: int = 1, first_world: int = 0) -> None:
+    def __init__(
+        self,
+        config: ArmConfig,
+        n: int,
+        seed: int = 0,
+        threads: int = 1,
+        first_world: int = 0,
+        make_plant: PlantMaker = ArmPlant,
+    ) -> None:
         """All worlds begin with `reset`.
 
         Args:
@@ -72,6 +81,7 @@ class ArmEnv:
             seed: of all their random numbers.
             threads: of MuJoCo, at most; the results are the same to the last bit.
             first_world: number of the first world, so that environments can share the worlds of a larger one.
+            make_plant: the physics; crosscheck.arm_bullet has another.
         Raises:
             FledgeError: an argument out of range, or MuJoCo missing.
         """
@@ -82,7 +92,7 @@ class ArmEnv:
         import torch
 
         self._torch, self.config, self.n = torch, config, n
-        self.worlds = ArmWorlds(config, n, threads)
+        self.worlds = ArmWorlds(config, n, threads, make_plant)
         self._numbers = np.arange(first_world, first_world + n, dtype=np.uint32)
         self._level = {name: config.level.get(name, 1.0) for name in config.task.coordinates}
         self._action_shape = (n, len(config.joints))

@@ -7,6 +7,7 @@ world; `state` is a copy of the rows.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,10 @@ Index = NDArray[np.intp]
 
 FRICTION_COLUMNS = slice(3, 5)
 """Of a dcmotor's biasprm: Coulomb and static friction."""
+
+
+PlantMaker = Callable[["Arm", "ModelOptions", int, int, int], "ArmPlant"]
+"""Arm, model, worlds, substeps, threads."""
 
 
 class ArmPlant:

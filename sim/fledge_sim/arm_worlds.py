@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fledge_sim.arm_draws import Channel, Draws, draws
 from fledge_sim.arm_kinematics import tip_position
-from fledge_sim.arm_plant import ArmPlant
+from fledge_sim.arm_plant import ArmPlant, PlantMaker
 from fledge_sim.arm_randomize import ArmDistribution
 from fledge_sim.arm_servos import COMMANDS, ServoPath
 from fledge_sim.arm_task import ArmState
@@ -38,12 +38,12 @@ positions and velocities as the policy saw them; torque of a push; torque of the
 class ArmWorlds:
     """See the module's docstring."""
 
-    def __init__(self, config: ArmConfig, n: int, threads: int) -> None:
+    def __init__(self, config: ArmConfig, n: int, threads: int, make_plant: PlantMaker = ArmPlant) -> None:
         arm, joints = config.arm, len(config.arm.joints)
         self.config, self.n = config, n
         self._controlled = np.array(config.joints, np.intp)
         self._timestep = config.period / config.substeps
-        self.plant = ArmPlant(arm, config.task.model(arm, self._timestep), n, config.substeps, threads)
+        self.plant = make_plant(arm, config.task.model(arm, self._timestep), n, config.substeps, threads)
         self._path, self._distribution = ServoPath(arm, config.substeps), ArmDistribution(config)
         self._low = np.array(arm.lower) + config.action.margin
         self._high = np.array(arm.upper) - config.action.margin

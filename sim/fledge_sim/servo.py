@@ -94,12 +94,18 @@ def step(
     speed = np.asarray(velocity, np.float64)
     driving = duty_torque(servo, setpoint, position)
     limit = servo.coulomb_friction + servo.load_friction * np.abs(driving)
-    rate = BRISTLE_STIFFNESS * np.abs(speed) / limit
+    bristle, friction = bent(state.bristle, speed, limit, dt)
+    return ServoState(setpoint, bristle), driving - servo.damping * speed - friction
+
+
+def bent(bristle: ArrayLike, speed: ArrayLike, limit: ArrayLike, dt: float) -> tuple[Float64, Float64]:
+    """Bristle after dt and its force F, at constant speed [rad/s] and Coulomb friction `limit` [N m]."""
+    before, moving = np.asarray(bristle, np.float64), np.asarray(speed, np.float64)
+    rate = BRISTLE_STIFFNESS * np.abs(moving) / np.asarray(limit, np.float64)
     decay = np.exp(-rate * dt)
     moved = np.where(rate * dt > 1e-9, (1 - decay) / np.maximum(rate, 1e-300), dt)
-    bristle = decay * state.bristle + speed * moved
-    friction = BRISTLE_STIFFNESS * bristle + BRISTLE_DAMPING * (bristle - state.bristle) / dt
-    return ServoState(setpoint, bristle), driving - servo.damping * speed - friction
+    after = np.asarray(decay * before + moving * moved, np.float64)
+    return after, np.asarray(BRISTLE_STIFFNESS * after + BRISTLE_DAMPING * (after - before) / dt)
 
 
 def quantised(servo: Servo, position: ArrayLike) -> Float64:

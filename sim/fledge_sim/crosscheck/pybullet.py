@@ -36,7 +36,7 @@ Emit = Callable[[Body], str]
 
 def engine(physics: Physics | None = None, timestep: float = TIMESTEP, emit: Emit = urdf.emit) -> Engine:
     """PyBullet behind the kernel's arrays; arguments as fledge_sim.crosscheck.mujoco.engine."""
-    module = _module()
+    module = bullet_module()
 
     def make(body: Body, physics: Physics, timestep: float) -> World:
         return BulletWorld(module, body, emit(body), physics, timestep)
@@ -145,7 +145,7 @@ def _reactions(model: str) -> list[Vector]:
     return [np.array([float(part) for part in axis.attrib["xyz"].split()]) for axis in axes if axis is not None]
 
 
-def _module() -> Any:
+def bullet_module() -> Any:
     try:
         with _silent():
             return importlib.import_module("pybullet")
