@@ -3,6 +3,7 @@
 Per seed: reach; an expert of the insertion that sees the truth; then actors without touch and with pooled touch, by PPO
 from scratch, with the expert's critic (AACD), by behaviour cloning and by DAgger. Every run has its folder in --folder.
 Finished ones are kept, interrupted ones go on, missing ones are trained: the same command again completes the table.
+Before, how fast the worlds are (arm_speed.py); `--no-train --speed 3` is that alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fledge_train.arm_evaluate import ArmFigures
 from fledge_train.trainer import Config, Progress
 
 from fledge_hil import screen
+from fledge_hil.bench import arm_speed
 from fledge_hil.bench.report import Report, Table, this_machine
 
 CPU = "cpu.json"
@@ -48,6 +50,8 @@ class Options:
     """Of every evaluation, all fresh."""
     train: bool = True
     """Train what is missing; otherwise show what there is."""
+    speed: int = 3
+    """Rounds of the tables of how fast the worlds are; 0 leaves them out."""
     json: Path | None = None
     """Also write the unrounded figures to this file."""
 
@@ -99,6 +103,9 @@ def measure(options: Options) -> Report:
     chosen = _chosen(options)
     if options.seeds < 1 or options.episodes < 1 or options.scale <= 0:
         raise FledgeError("give at least one seed and one episode, and a scale above 0")
+    if options.speed < 0:
+        raise FledgeError(f"speed is {options.speed}; give a number of rounds, or 0 for none")
+    fast = tuple(arm_speed.tables(ROBOT, options.speed)) if options.speed else ()
     outcomes: list[Outcome] = []
     absent: list[str] = []
     for seed in range(options.first, options.first + options.seeds):
@@ -108,7 +115,8 @@ def measure(options: Options) -> Report:
                 absent.append(f"{run.name}, seed {seed}: give the same command again")
             else:
                 outcomes.append(outcome)
-    return Report("arm", this_machine(("mujoco", "numpy")), tuple(tables(chosen, outcomes, options)), tuple(absent))
+    learnt = tuple(tables(chosen, outcomes, options))
+    return Report("arm", this_machine(("mujoco", "numpy")), (*fast, *learnt), tuple(absent))
 
 
 def _chosen(options: Options) -> tuple[Run, ...]:
