@@ -88,11 +88,10 @@ def test_the_arm_goes_where_the_policy_wants(host: HostArmBoard) -> None:
 
 def test_tip_is_the_bodys(host: HostArmBoard) -> None:
     host.reset()
-    wire = VirtualArm(ARM, MujocoPlant(ARM, START))
-    driver = Driver(ARM, host, wire)
+    plant = MujocoPlant(ARM, START)
+    driver = Driver(ARM, host, VirtualArm(ARM, plant))
     driver.run(0.3)
-    site = wire.plant._data.site("tip").xpos
-    assert np.abs(driver.tip - site).max() < 0.01
+    assert np.abs(driver.tip - plant.tip).max() < 0.01
 
 
 def test_over_a_serial_port_by_the_wall_clock(files: BoardFiles, host: HostArmBoard) -> None:

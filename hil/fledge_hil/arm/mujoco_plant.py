@@ -57,6 +57,11 @@ class MujocoPlant:
         """See Plant."""
         return np.array(self._data.qvel[: self._joints])
 
+    @property
+    def tip(self) -> Vector:
+        """Where the grip frame really is, (3,) [m]."""
+        return np.array(self._data.site("tip").xpos)
+
     def step(self, torque: Vector, seconds: float) -> None:
         """See Plant; whole milliseconds."""
         self._data.qfrc_applied[: self._joints] = torque / self._travel + self.load

@@ -1,0 +1,141 @@
+"""Move an arm with a policy: a real one on a serial port, or a virtual one in this process.
+
+The firmware's own C drives the bus: it looks for the servos, sets them up, holds the arm where it is, and lets the
+policy bring the tip to one goal after the other; then it lets go. Whatever goes wrong, the arm holds or is let go, and
+the reason is told. With --port virtual the servos are virtual, and the same seed gives the same figures. Exit code 1 if
+a goal was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from fledge_sim import arm as arms
+from fledge_sim import policy as policy_file
+from fledge_sim.arm import Arm
+from fledge_sim.errors import FledgeError
+from fledge_sim.policy import Policy
+
+from fledge_hil import screen
+from fledge_hil.arm.board import ArmBoard, EmulatedArmBoard, HostArmBoard, check_fits
+from fledge_hil.arm.board_build import build_arm_board
+from fledge_hil.arm.calibration import load_calibration
+from fledge_hil.arm.driver import Driver, Wire
+from fledge_hil.arm.messages import ArmCalibration
+from fledge_hil.arm.mujoco_plant import MujocoPlant
+from fledge_hil.arm.plant import Vector
+from fledge_hil.arm.serial_wire import SerialWire
+from fledge_hil.arm.serve import plant_of
+from fledge_hil.arm.session import Attempt, check_task, draw_goals, visit
+from fledge_hil.arm.virtual_arm import VirtualArm
+
+VIRTUAL = "virtual"
+
+
+@dataclass(frozen=True)
+class Options:
+    """See the module's docstring."""
+
+    policy: Annotated[Path, tyro.conf.Positional]
+    """Policy file of an arm, as written by `fledge train --task reach` or `fledge export`."""
+    port: str = VIRTUAL
+    """Serial port of the servo adapter, such as /dev/ttyUSB0, or what `fledge arm sim` prints; virtual: none."""
+    robot: str | None = None
+    """The arm's file, if it does not ship with fledge; default: the one that the policy names."""
+    processor: Literal["host", "emulated"] = "host"
+    """emulated: the Cortex-M4F image, for virtual servos. host: the same C on this machine."""
+    goal: tuple[float, float, float] | None = None
+    """Where the tip shall go: x forward, y left, z up, from the middle of the base on the table [m]; default: drawn."""
+    goals: int = 5
+    """How many are drawn."""
+    seconds: float = 2.0
+    """For each goal."""
+    tolerance: float = 0.01
+    """Nearer counts as reached [m]."""
+    seed: int = 0
+    """Of the goals."""
+    calibration: Path | None = None
+    """JSON with the encoders' zero and direction of each joint; default: 2048 and 1."""
+    cache: Path = Path("build/boards")
+    """Where compiled boards are kept."""
+
+
+def run(options: Options) -> int:
+    """Move, print, and let go on every way out."""
+    _check(options)
+    policy = policy_file.load(options.policy)
+    check_task(policy.contract)
+    arm = arms.load(options.robot or policy.contract.robot)
+    calibration = load_calibration(options.calibration, arm)
+    goals = np.array([options.goal]) if options.goal else draw_goals(arm, options.goals, options.seed)
+    with _wire(options, arm) as wire:
+        driver = Driver(arm, _board(options, policy, arm, calibration), wire)
+        driver.input.goal_base[:] = list(goals[0])
+        check_fits(arm, driver.tick(), policy.contract.hash32)
+        attempts = _move(driver, goals, options)
+    return _show(attempts, driver, options)
+
+
+def _check(options: Options) -> None:
+    if options.goals < 1 or options.seconds <= 0 or options.tolerance <= 0:
+        raise FledgeError("--goals, --seconds and --tolerance must be positive; see `fledge arm run --help`")
+    if options.port != VIRTUAL and options.processor == "emulated":
+        raise FledgeError("the emulated processor has no clock; it moves virtual servos only, so leave --port out")
+
+
+def _board(options: Options, policy: Policy, arm: Arm, calibration: ArmCalibration) -> ArmBoard:
+    files = build_arm_board(policy, options.cache, arm)
+    if options.processor == "emulated":
+        return EmulatedArmBoard(files.elf, calibration)
+    return HostArmBoard(files.library, calibration)
+
+
+@contextmanager
+def _wire(options: Options, arm: Arm) -> Iterator[Wire]:
+    if options.port == VIRTUAL:
+        yield VirtualArm(arm, plant_of(arm, "mujoco"), seed=options.seed)
+        return
+    with SerialWire(options.port) as wire:
+        yield wire
+
+
+def _move(driver: Driver, goals: Vector, options: Options) -> list[Attempt]:
+    plant = driver.wire.plant if isinstance(driver.wire, VirtualArm) else None
+    true_tip = (lambda: plant.tip) if isinstance(plant, MujocoPlant) else None
+    try:
+        driver.hold()
+        screen.say(f"{driver.arm.name} holds; {len(goals)} goals, {options.seconds:g} s each")
+        return visit(driver, goals, options.seconds, options.tolerance, true_tip)
+    finally:
+        driver.relax()
+
+
+def _show(attempts: list[Attempt], driver: Driver, options: Options) -> int:
+    rows = [
+        (
+            ", ".join(f"{100 * x:.1f}" for x in attempt.goal),
+            f"{1000 * attempt.distance:.1f}",
+            "-" if attempt.true_distance is None else f"{1000 * attempt.true_distance:.1f}",
+            "-" if attempt.arrived_s is None else f"{attempt.arrived_s:.2f}",
+        )
+        for attempt in attempts
+    ]
+    screen.table("goals", ("goal [cm]", "away, sensed [mm]", "away, true [mm]", "there after [s]"), rows)
+    output = driver.output
+    screen.say(
+        f"{output.cycles} cycles of the bus, {output.retries} with a second question, "
+        f"{output.wrong_checksums} wrong checksums, {output.inferences} inferences"
+    )
+    for attempt in attempts:
+        if attempt.stopped:
+            screen.say(attempt.stopped)
+    reached = sum(attempt.best < options.tolerance and not attempt.stopped for attempt in attempts)
+    wanted = 1 if options.goal else options.goals
+    screen.say(f"{reached} of {wanted} goals reached within {1000 * options.tolerance:g} mm; the arm is relaxed")
+    return 0 if reached == wanted else 1
