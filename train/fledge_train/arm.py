@@ -59,6 +59,7 @@ class Arm:
         while len(figures) < CHUNK and not self.done:
             done, total = int(self._iteration), self.config.iterations
             self._learner.weights[:] = self._weights(done / total)
+            self._worlds.set_difficulty(self.config.difficulty * self.config.curriculum.at(done / total))
             self._learner.critic_frozen = bool(self.config.teacher) and done < self.config.frozen
             figures.append(self._learner.iterate(stream(self.config.seed, f"arm.{done}"), done / total))
             if not np.isfinite(figures[-1].gradient_norm):

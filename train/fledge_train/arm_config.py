@@ -58,13 +58,15 @@ class ArmPpoConfig:
     """What the actor gets; the critic knows the truth in any case."""
     difficulty: float = 1.0
     """Level of the task's own coordinates, such as how well the hole is known; 0 easy, 1 as it is meant."""
+    curriculum: Line = Line(1.0, 1.0)
+    """Share of the difficulty that episodes have, over the run."""
     seed: int = 0
     """Of everything random; the same seed gives the same weights on the same machine."""
     iterations: int = 150
     """Each: every world acts for the horizon, then the networks learn from it."""
     ppo: PpoNumbers = PpoNumbers()
     """The algorithm's own numbers; `learning_rate` is the critic's, and the actor's at first."""
-    pace: Pace = Pace()
+    pace: Pace = Pace(target=0.015)
     """Of the actor."""
     weights: GroupWeights = GroupWeights()
     """Of the groups of the reward."""
@@ -138,14 +140,14 @@ def reach(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
         discount=0.97,
         deviation=0.5,
     )
-    return ArmPpoConfig(robot=robot, seed=seed, task="reach", iterations=150, ppo=numbers)
+    return ArmPpoConfig(robot=robot, seed=seed, task="reach", iterations=130, ppo=numbers)
 
 
 def contact(task: Task, robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
-    """A task in contact: longer, and with a discount that looks further ahead."""
+    """A task in contact: longer, with smaller first movements and a discount that looks further ahead."""
     begun = reach(robot, seed)
-    numbers = dataclasses.replace(begun.ppo, discount=0.98, environments=128, horizon=32)
-    return dataclasses.replace(begun, task=task, iterations=250, ppo=numbers)
+    numbers = dataclasses.replace(begun.ppo, discount=0.98, environments=128, horizon=32, deviation=0.2)
+    return dataclasses.replace(begun, task=task, iterations=250, ppo=numbers, curriculum=Line(0.2, 1.0, until=0.5))
 
 
 def insertion(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:

@@ -89,6 +89,10 @@ class ArmWorlds:
         parts = observation[:, self._before], truth, observation[:, self._after]
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
+    def set_difficulty(self, difficulty: float) -> None:
+        """Of the episodes to come: the level of every coordinate of the task's curriculum."""
+        self._env.set_level(**level_of(self.config.task.coordinates, difficulty))
+
     @property
     def outcome(self) -> Outcome:
         """Success (n,) and distance (n,) of the state that the last step led to, before any new episode."""
@@ -134,8 +138,13 @@ def config_of(robot: str, task: str, senses: Senses, difficulty: float) -> ArmCo
         raise FledgeError(f"no task '{task}' for an arm")
     config: ArmConfig = preset(arm)
     touch: Touch = "pooled" if senses == "touch" else "none"
-    level = dict.fromkeys(config.task.coordinates, difficulty)
+    level = level_of(config.task.coordinates, difficulty)
     return dataclasses.replace(config, touch=touch, privileged_actor=senses == "truth", level=level)
+
+
+def level_of(coordinates: Sequence[str], difficulty: float) -> dict[str, float]:
+    """Of each coordinate."""
+    return dict.fromkeys(coordinates, difficulty)
 
 
 def begin(config: ArmPpoConfig | ImitationConfig, n: int, seed: int) -> ArmWorlds:
