@@ -52,7 +52,7 @@ class InsertionReward:
     success: float = 1.0
     """While inserted."""
     lost: float = 60.0
-    """Once, if the peg slips out of the hand; more than a whole episode beside the hole costs, or it pays to drop it."""
+    """Once, if the peg slips out of the hand; more than an episode beside the hole costs, or it pays to drop it."""
     action: float = 0.01
     action_rate: float = 0.02
     """On mean squares, group smoothness."""
