@@ -12,12 +12,13 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from fledge_sim.contract import Contract
+from fledge_sim.contract import ActionMapping, Contract, JointMapping
 from fledge_sim.policy import Float32, Policy, assemble, forward, scale_observation
 from fledge_sim.quantization import (
     ACCUMULATOR,
     AMPLITUDE,
     GRIDS,
+    INPUT_CLIP,
     MULTIPLIER,
     Float64,
     Grid,
@@ -38,6 +39,8 @@ DAMPING = 0.01
 """Share of the mean square input that is added to every input's own: what calibration did not see still counts."""
 LEAST_AMPLITUDE = 255
 """Every input keeps at least this many levels to each side."""
+CLIP_MARGIN, LEAST_CLIP = 2.0, 1e-3
+"""An arm's input is clipped at so many times the largest that it was, and at no less than this share of its clip."""
 BALANCES = (0.0, 0.25, 0.5, 0.75)
 COARSENINGS = (1.0, 0.5)
 """Candidates of the multipliers, see `_multipliers`; measured, the best is kept."""
@@ -68,10 +71,10 @@ def quantize(policy: Policy, quantisation: str, calibration: Calibration) -> Pol
     if quantisation not in GRIDS:
         raise QuantizationError(f"unknown format '{quantisation}'; choose {' or '.join(GRIDS)}")
     check_supported(policy)
-    contract = _contract(policy.contract, quantisation, calibration)
-    draft = _Draft(policy, contract, calibration)
+    contract, clip = _contract(policy.contract, quantisation, calibration), _input_clip(policy, calibration)
+    draft = _Draft(policy, contract, calibration, clip)
     candidates = [
-        draft.with_multiplier(_multipliers(policy, calibration, balance, coarsening))
+        draft.with_multiplier(_multipliers(policy, calibration, clip, balance, coarsening))
         for balance in BALANCES
         for coarsening in COARSENINGS
     ]
@@ -94,14 +97,23 @@ def _contract(contract: Contract, quantisation: str, calibration: Calibration) -
     return dataclasses.replace(contract, quantisation=quantisation, training=training)
 
 
-def _multipliers(policy: Policy, calibration: Calibration, balance: float, coarsening: float) -> Float32:
+def _input_clip(policy: Policy, calibration: Calibration) -> Float32:
+    """Of each input, (I,): the contract's; of an arm's at most CLIP_MARGIN times the largest that calibration saw."""
+    clip, _ = normaliser(policy)
+    if isinstance(policy.contract.action, ActionMapping):
+        return clip
+    largest = np.abs(np.nan_to_num(calibration.observations)).max(axis=0)
+    return np.asarray(np.clip(CLIP_MARGIN * largest, LEAST_CLIP * clip, clip), np.float32)
+
+
+def _multipliers(policy: Policy, calibration: Calibration, clip: Float32, balance: float, coarsening: float) -> Float32:
     """Integers per contract unit, (I,): proportional to weight^balance / size^(1 - balance).
 
     With balance 1/2, rounding of an input and rounding of its weights cost alike if a row's scale is given; towards 0
     inputs become alike, towards 1 weights. The largest amplitude is `coarsening` times what 16 bits hold: room in the
     accumulator is shared by inputs and weights.
     """
-    clip, scale = normaliser(policy)
+    _, scale = normaliser(policy)
     first = next(iter(layers(policy).values()))[0][:, : clip.size]
     weight = np.linalg.norm(first.astype(np.float64), axis=0) * scale
     limited = np.clip(np.nan_to_num(calibration.observations), -clip, clip)
@@ -114,7 +126,8 @@ def _multipliers(policy: Policy, calibration: Calibration, balance: float, coars
 class _Draft:
     """A policy on its way to integers."""
 
-    def __init__(self, policy: Policy, contract: Contract, calibration: Calibration) -> None:
+    def __init__(self, policy: Policy, contract: Contract, calibration: Calibration, clip: Float32) -> None:
+        self._clip = clip
         self._contract, self._grid, self._layers = contract, GRIDS[contract.quantisation], layers(policy)
         self._seen = layer_inputs(policy, calibration.observations, calibration.states)
         self._moments = {name: x.T @ x / len(x) for name, x in self._seen.items()}
@@ -123,8 +136,10 @@ class _Draft:
     def with_multiplier(self, multiplier: Float32) -> Policy:
         """The quantised policy with given multipliers of the inputs."""
         arrays: dict[str, Float32] = {MULTIPLIER: multiplier}
+        if isinstance(self._contract.action, JointMapping):
+            arrays[INPUT_CLIP] = self._clip
         dense = {}
-        for name, (unit, amplitude) in units(self._contract, multiplier).items():
+        for name, (unit, amplitude) in units(self._contract, multiplier, self._clip).items():
             weight, bias = (array.astype(np.float64) for array in self._layers[name])
             moment = self._moments[name] / np.outer(unit, unit)
             found, row_scale = _on_grid(name, weight, unit, amplitude, moment, self._grid)

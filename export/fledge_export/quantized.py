@@ -16,6 +16,7 @@ from fledge_sim.quantization import (
     ACCUMULATOR,
     AMPLITUDE,
     GRIDS,
+    INPUT_CLIP,
     MULTIPLIER,
     Float64,
     Grid,
@@ -75,10 +76,13 @@ def is_quantised(policy: Policy) -> bool:
     return policy.contract.quantisation != "float32"
 
 
-def units(contract: Contract, multiplier: Float32) -> dict[str, tuple[Float64, Int64]]:
-    """Unit and amplitude of the integer inputs of every dense map, (I,) each: x = unit x_q, |x_q| <= amplitude."""
+def units(contract: Contract, multiplier: Float32, clip: Float32) -> dict[str, tuple[Float64, Int64]]:
+    """Unit and amplitude of the integer inputs of every dense map, (I,) each: x = unit x_q, |x_q| <= amplitude.
+
+    `clip`: of each input, (I,) [contract units].
+    """
     grid, network = GRIDS[contract.quantisation], contract.network
-    clip, scale = clip_and_scale(contract)
+    _, scale = clip_and_scale(contract)
     observed = scale.astype(np.float64) / multiplier, input_amplitude(clip, multiplier)
 
     def hidden(size: int) -> tuple[Float64, Int64]:
@@ -102,10 +106,8 @@ def integers(policy: Policy) -> Quantized:
     grid, multiplier = GRIDS[policy.contract.quantisation], policy.weights[MULTIPLIER]
     if not (multiplier > 0).all():
         raise QuantizationError(f"'{MULTIPLIER}' must be positive; quantise the policy again")
-    clip, _ = clip_and_scale(policy.contract)
-    found = {
-        name: _integer_weights(policy, grid, name, *unit) for name, unit in units(policy.contract, multiplier).items()
-    }
+    clip, every = input_clip(policy), units(policy.contract, multiplier, input_clip(policy))
+    found = {name: _integer_weights(policy, grid, name, *unit) for name, unit in every.items()}
     for fraction in FRACTIONS:
         result = {name: _fixed_point(policy, name, *found[name], fraction) for name in found}
         if _fits(policy, result):
@@ -114,6 +116,15 @@ def integers(policy: Policy) -> Quantized:
         "the sums of a layer are too large for 32 bits with 12 fractional bits; the training run diverged, or the "
         "clip of an observation term is far too wide: export as c-float32, or train again"
     )
+
+
+def input_clip(policy: Policy) -> Float32:
+    """Of each input, (I,) [contract units]: its own where it has one. Raises QuantizationError."""
+    clip, _ = clip_and_scale(policy.contract)
+    own = policy.weights.get(INPUT_CLIP, clip)
+    if not ((own > 0) & (own <= clip)).all():
+        raise QuantizationError(f"'{INPUT_CLIP}' must be positive and at most the contract's clip; quantise again")
+    return own
 
 
 def check_supported(policy: Policy) -> None:

@@ -12,11 +12,12 @@ from fledge_export.calibrate import calibrate
 from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers
 from fledge_export.package import quantised
-from fledge_export.quantized import integers, units
+from fledge_export.quantized import input_clip, integers, units
 from fledge_sim.policy import Float32, Policy, assemble, forward, scale_observation
 from fledge_sim.quantization import (
     ACCUMULATOR,
     GRIDS,
+    INPUT_CLIP,
     MULTIPLIER,
     QuantizationError,
     from_integers,
@@ -65,7 +66,7 @@ def fine_tuned(
 def _maps(policy: Policy) -> dict[str, Map]:
     levels = GRIDS[policy.contract.quantisation].levels
     found = {}
-    for name, (unit, _) in units(policy.contract, policy.weights[MULTIPLIER]).items():
+    for name, (unit, _) in units(policy.contract, policy.weights[MULTIPLIER], input_clip(policy)).items():
         weight, bias = (array.astype(np.float64) for array in layers(policy)[name])
         scale = policy.weights[row_scale_name(name)].astype(np.float64)
         found[name] = Map(weight, bias, scale[:, None] / unit, levels)
@@ -88,7 +89,7 @@ def _joined(parts: list[Rows]) -> Rows:
 def _assembled(rounded: Policy, maps: Mapping[str, tuple[np.ndarray, np.ndarray]], config: FinetuneConfig) -> Policy:
     """The tuned weights as a policy; a row whose sum would no longer fit the accumulator keeps its old weights."""
     grid, dense = GRIDS[rounded.contract.quantisation], {}
-    for name, (unit, amplitude) in units(rounded.contract, rounded.weights[MULTIPLIER]).items():
+    for name, (unit, amplitude) in units(rounded.contract, rounded.weights[MULTIPLIER], input_clip(rounded)).items():
         old_weight, old_bias = (array.astype(np.float64) for array in layers(rounded)[name])
         scale = rounded.weights[row_scale_name(name)].astype(np.float64)
         found = to_integers(maps[name][0], unit, scale, grid)
@@ -97,7 +98,9 @@ def _assembled(rounded: Policy, maps: Mapping[str, tuple[np.ndarray, np.ndarray]
         bias = np.where(fits, maps[name][1], old_bias)
         dense[name] = weight.astype(np.float32), bias.astype(np.float32)
     arrays: dict[str, Float32] = {
-        name: array for name, array in rounded.weights.items() if name == MULTIPLIER or name.endswith(".row_scale")
+        name: array
+        for name, array in rounded.weights.items()
+        if name in (MULTIPLIER, INPUT_CLIP) or name.endswith(".row_scale")
     }
     record = {**rounded.contract.training.config, "finetune": dataclasses.asdict(config)}
     training = dataclasses.replace(rounded.contract.training, config=record)

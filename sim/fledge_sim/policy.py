@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fledge_sim.contract import Contract, NetworkShape, parse
+from fledge_sim.contract import Contract, JointMapping, NetworkShape, parse
 from fledge_sim.errors import FledgeError
 from fledge_sim.files import write_atomically
 from fledge_sim.quantization import array_shapes
@@ -81,7 +81,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         network, sizes = self.contract.network, (self.contract.observation_size, self.contract.outputs)
-        scales = array_shapes(network, sizes[0], self.contract.quantisation, sizes[1])
+        arm = isinstance(self.contract.action, JointMapping)
+        scales = array_shapes(network, sizes[0], self.contract.quantisation, sizes[1], own_clip=arm)
         shapes = weight_shapes(network, *sizes) | scales
         if set(shapes) != set(self.weights):
             missing = ", ".join(sorted(set(shapes) ^ set(self.weights)))

@@ -9,7 +9,9 @@ input: with |x_q[i]| <= amplitude[i], sum over i of |w_q[o, i]| amplitude[i] < 2
 lets the largest weight of the row fit the grid and the sum fit the accumulator.
 
 Observations become x_q = round(clip(observation) * multiplier), one multiplier per input, because positions and rates
-and past actions share neither unit nor range. The outputs of tanh become integers of `hidden_bits` fractional bits.
+and past actions share neither unit nor range. An arm's inputs also have a clip each, within the contract's: a joint
+that the task holds still, or a cell of a pad that is hardly touched, would otherwise claim room for what it never does.
+The outputs of tanh become integers of `hidden_bits` fractional bits.
 A quantised policy is a policy file whose float weights lie on this grid; row scales and multipliers travel with them
 (`array_shapes`), so that the integers follow from the file alone.
 """
@@ -33,6 +35,10 @@ AMPLITUDE = 32767
 """Largest integer input."""
 MULTIPLIER = "input.multiplier"
 """Array (I,): integers per unit of the contract, of each input."""
+
+
+INPUT_CLIP = "input.clip"
+"""Array (I,) of an arm's policy: bound on each input [contract units], at most the contract's."""
 
 
 class QuantizationError(FledgeError):
@@ -59,8 +65,13 @@ GRIDS: Mapping[str, Grid] = {
 """By the name in the contract's field `quantisation`."""
 
 
-def array_shapes(network: NetworkShape, inputs: int, quantisation: str, outputs: int = 4) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of what a quantised policy file holds besides its weights; nothing for float32."""
+def array_shapes(
+    network: NetworkShape, inputs: int, quantisation: str, outputs: int = 4, *, own_clip: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a quantised policy file holds besides its weights; nothing for float32.
+
+    `own_clip`: inputs have a clip each, as an arm's do.
+    """
     if quantisation == "float32":
         return {}
     if quantisation not in GRIDS:
@@ -72,7 +83,7 @@ def array_shapes(network: NetworkShape, inputs: int, quantisation: str, outputs:
     else:
         rows |= {f"dense{index}": size for index, size in enumerate(network.hidden)}
     shapes: dict[str, tuple[int, ...]] = {row_scale_name(name): (size,) for name, size in rows.items()}
-    return {MULTIPLIER: (inputs,), **shapes}
+    return {MULTIPLIER: (inputs,), **({INPUT_CLIP: (inputs,)} if own_clip else {}), **shapes}
 
 
 def row_scale_name(layer: str) -> str:

@@ -20,7 +20,7 @@ from fledge_export import quantize
 from fledge_export.calibrate import calibrate
 from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers
-from fledge_export.quantized import units
+from fledge_export.quantized import input_clip, units
 from fledge_export.specification import stepper
 from fledge_hil.finetuning import fine_tuned
 from fledge_sim import robot as robots
@@ -78,7 +78,9 @@ def to_nearest(original: Policy, quantised: Policy) -> Policy:
     arrays = {MULTIPLIER: quantised.weights[MULTIPLIER]}
     dense = {}
     grid = quantize.GRIDS[quantised.contract.quantisation]
-    for name, (unit, amplitude) in units(quantised.contract, quantised.weights[MULTIPLIER]).items():
+    for name, (unit, amplitude) in units(
+        quantised.contract, quantised.weights[MULTIPLIER], input_clip(quantised)
+    ).items():
         weight, bias = layers(original)[name]
         scale = np.asarray(row_scales(weight.astype(np.float64), unit, amplitude, grid)).astype(np.float32)
         integers = to_integers(weight.astype(np.float64), unit, scale.astype(np.float64), grid)
@@ -91,7 +93,7 @@ def in_four_bits(original: Policy, int8: Policy, calibration: Calibration) -> Po
     """Weights of 15 levels, errors compensated as the exporter does; a float32 policy."""
     grid, dense = Grid("int4", 7, 14), {}
     seen = quantize.layer_inputs(original, calibration.observations, calibration.states)
-    for name, (unit, amplitude) in units(int8.contract, int8.weights[MULTIPLIER]).items():
+    for name, (unit, amplitude) in units(int8.contract, int8.weights[MULTIPLIER], input_clip(int8)).items():
         weight, bias = (array.astype(np.float64) for array in layers(original)[name])
         moment = seen[name].T @ seen[name] / len(seen[name]) / np.outer(unit, unit)
         scale = np.asarray(row_scales(weight, unit, amplitude, grid))

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from fledge_export import package
+from fledge_export import layout, package
 from fledge_export.calibrate import calibrate
 from fledge_export.calibration import Calibration
+from fledge_export.emit_c import emit
 from fledge_export.quantize import error
 from fledge_export.specification import Step, stepper
 from fledge_hil import arm_evaluation
@@ -31,6 +32,7 @@ from fledge_sim.contract import (
 )
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy
+from fledge_sim.quantization import INPUT_CLIP, QuantizationError
 from fledge_train import arm_evaluate
 
 ARM = arms.load("so101")
@@ -164,6 +166,19 @@ def test_actions_change_little_on_episodes_that_calibration_did_not_see(policy: 
     found = {form: error(package.quantised(policy, form, seen), policy, others).mean for form in ("int16", "int8")}
     assert found["int16"] < 1e-3
     assert found["int16"] < found["int8"] < 1e-2
+
+
+def test_an_input_that_hardly_moves_takes_no_room(policy: Policy, seen: Calibration) -> None:
+    """The gripper is held: its clip is a fiftieth of its neighbours'. A clip that is none is refused."""
+    int8 = package.quantised(policy, "int8", seen)
+    clip, contract_clip = int8.weights[INPUT_CLIP], layout.normaliser(policy)[0]
+    largest = np.abs(seen.observations).max(axis=0)
+    assert (clip <= contract_clip).all()
+    assert ((clip >= 1.99 * largest) | (clip == contract_clip)).all()
+    assert clip[5] < clip[:5].min() / 10
+    for wrong in (2 * contract_clip, -clip):
+        with pytest.raises(QuantizationError, match=r"'input\.clip' must be positive and at most the contract's clip"):
+            emit(policies.assemble(int8.contract, {**int8.weights, INPUT_CLIP: wrong}))
 
 
 def test_an_evaluation_moves_by_the_integers(policy: Policy, seen: Calibration) -> None:
