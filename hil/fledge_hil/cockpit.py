@@ -199,6 +199,11 @@ class Cockpit:
         self._policy_flies = False
         self.policy_expected = flies
 
+    def stop_beating(self) -> None:
+        """The drone is not to miss a pilot who has gone after his flight."""
+        if self._beats:
+            self.client.post_parameter(HEARTBEAT, 0)
+
     def _keep_alive(self) -> None:
         """A beat when one is due, by device time; also while an answer is waited for."""
         now = self.client.device_time

@@ -28,7 +28,7 @@ class Heartbeat:
         self._limit_ms, self._beat_ms = int(limit_ms), self._drone.time_ms
 
     def watch(self) -> None:
-        """To be called often while the drone is armed; an overdue beat lands it, once."""
+        """To be called often while the drone flies; an overdue beat lands it, once."""
         if self._limit_ms and self._drone.time_ms - self._beat_ms > self._limit_ms:
             self._limit_ms = 0
             self._land()

@@ -203,6 +203,7 @@ class _Flight:
             with contextlib.suppress(Exception):
                 for _ in range(3):  # a radio may lose one
                     self.client.arm(False)
+                    self.cockpit.stop_beating()
             self.cockpit.phase("end")
 
     def _emergency_landing(self) -> None:

@@ -262,7 +262,7 @@ class VirtualCrazyflie:
         )
         if not self.supervisor.armed:
             self.commander.release()
-        else:
+        elif self.supervisor.flying:  # a beat of an earlier flight does not count before the first of this one
             self.heartbeat.watch()
         if self.supervisor.state is not before:
             self._announce(self.supervisor.state)

@@ -183,6 +183,26 @@ def test_a_dead_link_ends_in_a_landing_by_heartbeat(drone: VirtualCrazyflie, tra
     assert not any(drone.fractions)
 
 
+def test_one_flight_follows_another_however_long_the_pause(drone: VirtualCrazyflie, trained_policy: Policy) -> None:
+    """The heartbeat of the first is no reason to land in the second."""
+    for pause_ms in (3000, 0):
+        assert pilot.fly_over(Wire(drone), trained_policy, SHORT).aborted == ""
+        assert drone.parameters["fledge.heartbeat"].value == 0
+        for _ in range(pause_ms):
+            drone.step_ms()
+
+
+def test_a_pilot_who_was_lost_on_the_ground_does_not_end_the_next_flight(drone: VirtualCrazyflie) -> None:
+    client = Wire(drone)
+    client.set_parameter("fledge.heartbeat", 100)
+    for _ in range(300):
+        drone.step_ms()
+    assert drone.arm(True)
+    for _ in range(300):
+        assert b"heartbeat" not in b"".join(drone.step_ms())
+    assert drone.supervisor.armed
+
+
 def test_a_link_that_returns_is_used_to_land(drone: VirtualCrazyflie, trained_policy: Policy) -> None:
     client = Faulty(drone)
     plan = dataclasses.replace(SHORT, hover_seconds=20.0)

@@ -96,7 +96,7 @@ noise = st.tuples(st.sampled_from(list(Port)), st.integers(0, 3), st.binary(max_
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(commands, noise, st.binary(max_size=40)), max_size=12), st.integers(0, 120))
 @example([ARM, packet(Port.HIGH_LEVEL, 0, struct.pack("<BBff?f", 7, 0, 3e38, 0, True, 1e-45))], 100)
 @example([ARM, packet(Port.COMMANDER_GENERIC, 0, struct.pack("<B4f", 7, 3e38, -3e38, 3e38, 3e38))], 100)
