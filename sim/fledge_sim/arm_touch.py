@@ -48,6 +48,8 @@ class ArmTouch:
         self._before = np.zeros((n, 6))
         self.pooled: Float32 = np.zeros((n, 2 * self.sensor.model.cells**2 * 3), np.float32)
         """(n, 96) [N]: pad, row, column, compression and two shears."""
+        self.force: Float32 = np.zeros(self.field.shape, np.float32)
+        """The field of the last sample (n, 2, rows, columns, 3) [N]; the next one overwrites it."""
 
     def identify(self, identity: UInt32) -> None:
         """Start all worlds again as (2, n)."""
@@ -59,7 +61,7 @@ class ArmTouch:
         mask[worlds] = True
         self.field.reset(mask)
         self.sensor.begin(mask)
-        self._before[worlds], self.pooled[worlds] = pose, 0.0
+        self._before[worlds], self.pooled[worlds], self.force[worlds] = pose, 0.0, 0.0
         stiffness = self._peg.stiffness * self._share * gel
         law = (stiffness, Gel().damping * stiffness, SHEAR_SHARE * stiffness, friction)
         self.field.law[worlds] = np.stack(law, -1)
@@ -75,14 +77,14 @@ class ArmTouch:
             force_on_peg: of both pads, (n, 3) [N, hand]; None: the field is what the taxels give.
             opened: how far the moving pad has gone from where it gripped, (n,) [m]; None: nowhere.
         Returns:
-            Field (n, 2, rows, columns, 3) [N].
+            `force`.
         """
         total = None
         if force_on_peg is not None:
             total = np.empty((self.n, 2, 3), np.float32)
             total[:, :, 0] = self._peg.grip
             total[:, :, 1:] = -(force_on_peg[:, None, None] @ PAD_AXES)[:, :, 0, :2] / 2
-        force = self.field.update(self.motion(pose, gel, opened), self._shapes, self._period, total)
+        force = self.field.update(self.motion(pose, gel, opened), self._shapes, self._period, total, self.force)
         self._before[:] = pose
         self.pooled[:] = self.sensor.sense(force).reshape(self.n, -1)
         return force

@@ -57,6 +57,11 @@ class ArmWorlds:
         """1 success, 0 none, of the last episodes; -1 not yet."""
         self._ended = np.zeros((), np.int64)
 
+    @property
+    def environment(self) -> ArmEnv:
+        """What is behind; whoever steps it directly loses count."""
+        return self._env
+
     def reset(self) -> Tensor:
         """Begin all episodes."""
         observation = self._env.reset()
