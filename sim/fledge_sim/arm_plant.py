@@ -53,7 +53,9 @@ class ArmPlant:
         names += ["body_mass", "body_inertia", "body_ipos", "opt.timestep"]
         self._fields: dict[str, Float64] = {name: self.batch.expand(name) for name in names}
         self._nominal = {name: values[0].copy() for name, values in self._fields.items()}
-        self._bias: Float64 = self.batch.bind("qfrc_bias")
+        bind = self.batch.bind
+        self._bias, self._actuators = bind("qfrc_bias"), bind("qfrc_actuator")
+        self._passive, self._acceleration = bind("qfrc_passive"), bind("qacc")
         self._travel = np.array([joint.travel for joint in arm.joints])
         self._links = [self.model.body(joint.name).id for joint in arm.joints]
         link = self.model.body(arm.chain[-1].name).id
@@ -80,14 +82,24 @@ class ArmPlant:
             self._fields[name] = self.batch.expand(name)
         return self._fields[name]
 
-    def holding(self, worlds: Index, load: Float64) -> Float64:
-        """Set-points minus positions, (m, J) [rad, m], at which worlds (m,) stay where they have been put.
-
-        Against gravity, and a further load (m, J) [N m, N] that the servos shall bear.
-        """
+    def bearing(self, worlds: Index) -> Float64:
+        """What gravity asks of the servos of worlds (m,) where they have been put, (m, J) [N m, N]."""
         self.batch.forward(worlds, stage=self.mujoco.mjtStage.mjSTAGE_VEL)
-        gain = self._fields["actuator_gainprm"][worlds, : self.joints, 0]
-        return np.asarray((self._bias[worlds, : self.joints] + load) / gain)
+        return np.asarray(self._bias[worlds, : self.joints])
+
+    def holding(self, worlds: Index, load: Float64) -> Float64:
+        """Errors of position, (m, J) [rad, m], at which the servos of worlds (m,) bear a load (m, J) [N m, N]."""
+        return np.asarray(load / self._fields["actuator_gainprm"][worlds, : self.joints, 0])
+
+    @property
+    def transmitted(self) -> Float64:
+        """Torque through the teeth, from motor to link, (n, J) [N m, N]: what is not spent on the motor's side.
+
+        Of the duty's torque, less friction, damping, and the armature's acceleration; in the last substep.
+        """
+        joints = slice(0, self.joints)
+        spent = self._fields["dof_armature"][:, joints] * self._acceleration[:, joints]
+        return np.asarray(self._actuators[:, joints] + self._passive[:, joints] - spent)
 
     def put(self, worlds: Index, q: Float64) -> None:
         """Worlds (m,) at rest with joint positions (m, J); whatever else the model has is at its default."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_sim.servo import PLAY_TORQUE
+
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
 
@@ -59,17 +61,10 @@ class ServoPath:
             path[:, k] = now
         return path
 
-    def through_play(self, path: Float64, position: Float64, backlash: Float64) -> Float64:
-        """What the springs of MuJoCo's actuators pull to: set-points (n, S, J) less what is open of the play.
-
-        The link's position (n, J) at the beginning of the period stands for all of it.
-        """
-        return path - self.play(path, position[:, None], backlash[:, None])
-
-    def play(self, setpoint: Float64, position: Float64, backlash: Float64) -> Float64:
-        """How far the motors are ahead of the links."""
-        free = backlash * self.travel
-        return np.asarray(np.minimum(np.maximum(setpoint - position, -free), free))
+    def play(self, load: Float64, backlash: Float64) -> Float64:
+        """How far the motors are ahead of the links, (n, J), for loads [N m, N] and play (n, J) [rad]."""
+        share = np.minimum(np.maximum(load * self.travel / PLAY_TORQUE, -1.0), 1.0)
+        return np.asarray(share * backlash * self.travel)
 
     def encoder(self, position: Float64) -> Float64:
         """Motor positions (n, J) in whole counts."""

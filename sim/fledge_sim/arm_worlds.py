@@ -93,8 +93,10 @@ class ArmWorlds:
         self.task.apply(worlds)
         self.plant.put(worlds, q)
         self.task.placed(worlds)
-        held = self._held(worlds, q)
-        for name, values in (("target", held), ("setpoint", held), ("motor", q), ("motor_before", q)):
+        load = self.plant.bearing(worlds) + self.task.load(worlds)
+        motor = q + self._path.play(load, self._values.backlash[worlds])
+        held = motor + self.plant.holding(worlds, load)
+        for name, values in (("target", held), ("setpoint", held), ("motor", motor), ("motor_before", motor)):
             memory[name][worlds] = values
         for name in ("v_before", "push", "drive", "push_left", "history"):
             memory[name][worlds] = 0
@@ -140,10 +142,10 @@ class ArmWorlds:
         )
         memory["setpoint"][:] = path[:, -1]
         memory["motor_before"][:], memory["v_before"][:] = memory["motor"], self.plant.v
-        controls = self._path.through_play(path, self.plant.q, values.backlash)
+        controls = path - (memory["motor"] - self.plant.q)[:, None]
         failed = self.plant.advance(controls, timestep, memory["push"])
         memory["drive"][:] = self.plant.drive
-        memory["motor"][:] = self.plant.q + self._path.play(memory["setpoint"], self.plant.q, values.backlash)
+        memory["motor"][:] = self.plant.q + self._path.play(self.plant.transmitted, values.backlash)
         self._sense(ALL)
         if self.touch is not None:
             self.task.feel(self.touch)
@@ -208,12 +210,6 @@ class ArmWorlds:
         self._values = self._distribution.values(self.memory["unit"])
         self.plant.apply(np.arange(self.n), self._values)
         self.task.apply(np.arange(self.n))
-
-    def _held(self, worlds: Index, q: Float64) -> Float64:
-        """Set-points (m, J) that hold positions (m, J) against gravity and across the play."""
-        ahead = self.plant.holding(worlds, self.task.load(worlds))
-        free = self._values.backlash[worlds] * self._path.travel
-        return np.asarray(q + ahead + np.minimum(np.maximum(ahead * 1e3, -1.0), 1.0) * free)
 
     def _draws(self, worlds: Worlds) -> Draws:
         return draws(self._identity[:, worlds], self.episode[worlds], self.age[worlds])

@@ -51,9 +51,9 @@ def test_the_stiffness_agrees_with_the_load_test() -> None:
 def test_the_law_of_a_servo_by_hand() -> None:
     constants = arm.load("so101").servo
     state, torque = servo.step(constants, servo.at_rest(0.0), 1.0, 0.0, 0.0, 0.01)
-    # the set-point moves 5.1 * 0.01 = 0.051 rad, the play takes 0.0076: 18.679 * 0.0434 = 0.8107 N m
+    # the set-point moves 5.1 * 0.01 = 0.051 rad: 18.679 * 0.051 = 0.9526 N m
     assert state.setpoint == pytest.approx(0.051)
-    assert torque == pytest.approx(0.8107, abs=1e-4)
+    assert torque == pytest.approx(0.9526, abs=1e-4)
     # a whole radian away the duty is at its limit; 2 rad/s cost 2 * 0.6197 N m, and slipping friction its limit
     held = servo.ServoState(np.array(1.0), np.array(0.0))
     for _ in range(200):
@@ -63,17 +63,17 @@ def test_the_law_of_a_servo_by_hand() -> None:
     assert held.bristle * servo.BRISTLE_STIFFNESS == pytest.approx(limit, rel=1e-6)
 
 
-def test_the_play_hides_small_errors() -> None:
+def test_the_teeth_lean_where_the_load_is() -> None:
     constants = arm.load("so101").servo
-    assert servo.duty_torque(constants, 0.0075, 0.0) == 0
-    assert servo.play_open(constants, 0.0075, 0.0) == pytest.approx(0.0075)
-    assert servo.play_open(constants, -0.5, 0.0) == pytest.approx(-0.0076)
+    assert servo.play_open(constants, 0.5) == pytest.approx(0.0076)
+    assert servo.play_open(constants, -0.5) == pytest.approx(-0.0076)
+    assert servo.play_open(constants, 0.0125) == pytest.approx(0.0019)
     # 2 pi / 4096 = 1.534 mrad
     assert servo.quantised(constants, 0.01) == pytest.approx(0.0107379, abs=1e-7)
 
 
 def test_friction_holds_at_rest() -> None:
-    """Within the play there is no duty; a bristle bent by less than the limit holds the load, and nothing creeps."""
+    """Duty and a bristle bent by less than the limit share the load, and nothing creeps."""
     constants = arm.load("so101").servo
     state, position, velocity, halfway = servo.at_rest(0.0), 0.0, 0.0, 0.0
     for tick in range(3000):
@@ -81,9 +81,10 @@ def test_friction_holds_at_rest() -> None:
         velocity += 0.001 * (float(torque) + 0.04) / constants.armature
         position += 0.001 * velocity
         halfway = position if tick < 1500 else halfway
-    assert 0.04 / servo.BRISTLE_STIFFNESS < position < constants.backlash
+    assert 0.04 / (servo.BRISTLE_STIFFNESS + constants.stiffness) < position < 0.04 / constants.stiffness
     assert position == pytest.approx(halfway, abs=1e-6)
-    assert float(state.bristle) * servo.BRISTLE_STIFFNESS == pytest.approx(0.04, abs=1e-4)
+    bent = float(state.bristle) * servo.BRISTLE_STIFFNESS
+    assert bent + constants.stiffness * position == pytest.approx(0.04, abs=1e-4)
 
 
 @pytest.mark.parametrize(

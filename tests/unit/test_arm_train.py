@@ -181,9 +181,9 @@ def test_train_and_eval_on_the_command_line(tmp_path: Path, capsys: pytest.Captu
 def test_the_bench_says_what_is_missing_and_refuses_other_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["bench", "arm", "--seeds", "1", "--folder", str(tmp_path), "--no-train"]) == 0
+    assert cli.run(["bench", "arm", "--seeds", "1", "--folder", str(tmp_path), "--no-train", "--speed", "0"]) == 0
     assert "absent: reach, seed 0: give the same command again" in capsys.readouterr().out
-    options = bench.Options(seeds=1, folder=tmp_path, only=("touch, DAgger",), train=False)
+    options = bench.Options(seeds=1, folder=tmp_path, only=("touch, DAgger",), train=False, speed=0)
     report = bench.measure(options)
     assert [line.partition(",")[0] for line in report.absent] == ["truth (expert)", "touch"]
     assert report.tables[0].rows == ()

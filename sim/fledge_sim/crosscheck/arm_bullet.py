@@ -100,7 +100,7 @@ class BulletPlant:
         self.arm, self.n, self.joints, self.substeps = arm, n, len(arm.joints), substeps
         self._arms = [BulletArm(arm) for _ in range(n)]
         self._state = np.zeros((n, 3 * self.joints))
-        self.drive = np.zeros((n, self.joints))
+        self.drive, self.transmitted = np.zeros((n, self.joints)), np.zeros((n, self.joints))
         self._travel = np.array([joint.travel for joint in arm.joints])
         self._limit, self._gain, self._damping, self._armature, self._torque = (
             np.ones((n, self.joints)) for _ in "12345"
@@ -126,11 +126,14 @@ class BulletPlant:
         self._state[worlds] = 0
         self.q[worlds] = q
 
-    def holding(self, worlds: Index, load: Float64) -> Float64:
+    def bearing(self, worlds: Index) -> Float64:
         """As ArmPlant's."""
         still = np.zeros(self.joints)
-        bias = np.stack([self._arms[world].bias(self.q[world], still) for world in worlds])
-        return np.asarray((bias + load) / self._gain[worlds])
+        return np.stack([self._arms[world].bias(self.q[world], still) for world in worlds])
+
+    def holding(self, worlds: Index, load: Float64) -> Float64:
+        """As ArmPlant's."""
+        return np.asarray(load / self._gain[worlds])
 
     def apply(self, worlds: Index, values: ArmParameters) -> None:
         """As ArmPlant's; every world's arm is written and loaded again."""
@@ -162,9 +165,11 @@ class BulletPlant:
         damping, engine = self._damping[world], self._arms[world]
         mass = engine.mass_matrix(q) + np.diag(self._armature[world] + h * damping)
         force = torque - damping * v - friction / self._travel - engine.bias(q, v) + push
-        v += np.linalg.solve(mass, h * force)
+        change = np.linalg.solve(mass, h * force)
+        spent = damping * v + friction / self._travel + self._armature[world] * change / h
+        self.drive[world], self.transmitted[world] = torque, torque - spent
+        v += change
         q += h * v
-        self.drive[world] = torque
 
 
 def _varied(arm: Arm, values: ArmParameters, row: int) -> Arm:
