@@ -86,7 +86,14 @@ def connected(server: BackgroundServer) -> Iterator[Crazyflie]:
 
 
 @pytest.fixture(scope="session")
-def crazyflie_app(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def app_policy() -> Policy:
+    """An untrained one, of the default shape, for the app."""
+    contract = contract_of(robots.load("crazyflie"), ActorConfig(), SensorConfig(), TrainingRecord("none", 0, "test"))
+    return policies.assemble(contract, initial_weights(contract, 1.0, 0))
+
+
+@pytest.fixture(scope="session")
+def crazyflie_app(app_policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The app in the real firmware's image, and the host library of a board with the same policy.
 
     CRAZYFLIE_BUILD may name a folder that is kept: a second build there takes seconds.
@@ -96,12 +103,10 @@ def crazyflie_app(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
         pytest.skip("needs CRAZYFLIE_BASE (a checkout of crazyflie-firmware) and arm-none-eabi-gcc")
     kept = os.environ.get("CRAZYFLIE_BUILD")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("app")
-    contract = contract_of(robots.load("crazyflie"), ActorConfig(), SensorConfig(), TrainingRecord("none", 0, "test"))
-    policy = policies.assemble(contract, initial_weights(contract, 1.0, 0))
-    export(policy, folder / "export")
+    export(app_policy, folder / "export")
     command = ["make", f"CRAZYFLIE_BASE={base}", f"POLICY={folder / 'export'}", f"BUILD={folder}"]
     app = firmware_directory() / "boards" / "crazyflie"
     done = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "warning:" not in done.stdout + done.stderr
-    return folder / "crazyflie" / "build" / "cf2.elf", build_board(policy, folder / "board").library
+    return folder / "crazyflie" / "build" / "cf2.elf", build_board(app_policy, folder / "board").library
