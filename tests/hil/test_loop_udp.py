@@ -96,20 +96,29 @@ def test_free_run_over_cflib_goes_by_the_clock(uri: str, trained_policy: Policy,
     assert switch(uri) == 0
 
 
+def test_a_device_that_a_broken_link_left_in_the_loop_is_fetched_over_a_new_one(
+    uri: str, trained_policy: Policy, board_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_session, "leave", lambda _: False)
+    made = modes.run(rig(trained_policy, uri, "parity", board_cache, ticks=20), "run")
+    assert made.unsafe == ()
+    assert switch(uri) == 0
+
+
 def test_a_server_that_dies_ends_the_run_with_a_report(
-    policy_path: Path, board_cache: Path, trained_policy: Policy, monkeypatch: pytest.MonkeyPatch
+    drone: VirtualCrazyflie, board_cache: Path, trained_policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_session, "LEAVE_TRIES", 1)
-    process, address = start(policy_path, board_cache)
+    server = BackgroundServer(drone)
 
     def kill(now: Progress) -> None:
         if now.phase == "hover":
-            process.kill()
-            process.wait(10)
+            server.__exit__()
 
-    what = rig(trained_policy, address, "injected", board_cache, period_ms=10)
-    began = time.monotonic()
-    made = modes.run(Run(**{**vars(what), "progress": kill}), "run")
+    with server as address:
+        what = rig(trained_policy, address, "injected", board_cache, period_ms=10)
+        began = time.monotonic()
+        made = modes.run(Run(**{**vars(what), "progress": kill}), "run")
     assert time.monotonic() - began < 40
     assert "did not answer" in made.log.aborted or "lost the link" in made.log.aborted
     assert "did not confirm that it left the loop" in made.unsafe[0]

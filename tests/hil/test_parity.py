@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fledge_export.layout import pack
 from fledge_hil import modes, parity, parity_inputs, pilot, report, tick_log
-from fledge_hil.board import Guard, build_board
+from fledge_hil.board import EmulatedBoard, Guard, HostBoard, build_board
 from fledge_hil.flight_log import FILE, save
-from fledge_hil.rig import Processor, VirtualDrone
+from fledge_hil.mcu import FLASH, FLASH_SIZE
+from fledge_hil.rig import VirtualDrone
 from fledge_hil.virtual import VirtualCrazyflie
 from fledge_hil.wire import Wire
 from fledge_sim import robot as robots
@@ -22,27 +23,21 @@ from loop_runs import PLAN, compare, empty, is_free, louder, rig
 MakeDrone = Callable[..., VirtualCrazyflie]
 
 
-@pytest.fixture(scope="module")
-def altered(trained_policy: Policy) -> Policy:
-    """One weight differs by its last bit; the device claims to be the same and passes its own self-test."""
-    weights = {name: array.copy() for name, array in trained_policy.weights.items()}
-    bias = weights[list(weights)[-1]]
-    bias.flat[0] = np.nextafter(bias.flat[0], np.float32(9))
-    other = copy.copy(trained_policy)
-    object.__setattr__(other, "weights", weights)
-    return other
+def poked(policy: Policy, cache: Path) -> VirtualCrazyflie:
+    """One weight differs by its last bit, in flash and since power-on: same contract, its self-test passed."""
+    board = EmulatedBoard(build_board(policy, cache).elf)
+    drone = VirtualCrazyflie(robots.load(policy.contract.robot), policy.contract, board)
+    weight = policy.weights["output.bias"][0]
+    place = board._mcu.read_at(FLASH, FLASH_SIZE).find(pack(policy).values.astype("<f4").tobytes())
+    place += list(pack(policy).values).index(weight) * 4
+    board._mcu.write_at(FLASH + place, np.nextafter(weight, np.float32(9)).tobytes())
+    return drone
 
 
-@pytest.fixture(scope="module")
-def altered_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("altered")
-
-
-@pytest.mark.parametrize("processor", ["host", "emulated"])
 def test_a_weight_that_differs_by_its_last_bit_is_found_and_the_tick_named(
-    processor: Processor, trained_policy: Policy, altered: Policy, board_cache: Path, altered_cache: Path
+    trained_policy: Policy, board_cache: Path
 ) -> None:
-    drone, _ = VirtualDrone(processor, cache=altered_cache).build(altered)
+    drone = poked(trained_policy, board_cache)
     assert drone.self_test_passed
     assert drone.output.contract_hash == trained_policy.contract.hash32
     found = compare(drone, trained_policy, board_cache, 600)
@@ -55,16 +50,29 @@ def test_a_weight_that_differs_by_its_last_bit_is_found_and_the_tick_named(
     assert is_free(drone)
 
 
+def test_a_bit_that_was_flipped_before_power_on_fails_self_test_and_parity(
+    trained_policy: Policy, board_cache: Path, tmp_path: Path
+) -> None:
+    """On the host's processor: the guard holds the policy back from the first tick on."""
+    image = bytearray(build_board(trained_policy, board_cache).library.read_bytes())
+    image[image.find(pack(trained_policy).values.astype("<f4").tobytes()) + 400] ^= 1
+    (tmp_path / "flipped.so").write_bytes(image)
+    board = HostBoard(tmp_path / "flipped.so")
+    found = compare(
+        VirtualCrazyflie(robots.load("crazyflie"), trained_policy.contract, board), trained_policy, board_cache, 50
+    )
+    assert found.first is not None
+    assert (found.first.tick, found.first.field, found.first.device) == (0, "guard", Guard.SELF_TEST)
+    assert "the policy on the device failed its self-test" in found.reasons
+
+
 def test_another_contract_is_told_beside_the_first_tick(
-    make_drone: MakeDrone, trained_policy: Policy, altered: Policy, altered_cache: Path, tmp_path: Path
+    trained_policy: Policy, board_cache: Path, tmp_path: Path
 ) -> None:
     """The comparison goes on, since the question is where they part."""
-    library, contract = (
-        build_board(altered, altered_cache, robots.load("crazyflie")).library,
-        louder(trained_policy).contract,
-    )
-    inputs = parity_inputs.generated(600, 3)
-    found = parity.compare(Wire(make_drone()), contract, library, inputs, 1, "random")
+    drone, contract = poked(trained_policy, board_cache), louder(trained_policy).contract
+    library, inputs = build_board(trained_policy, board_cache).library, parity_inputs.generated(600, 3)
+    found = parity.compare(Wire(drone), contract, library, inputs, 1, "random")
     first, second = found.reasons
     assert "is the first that differs" in first
     assert second == f"the device runs contract {trained_policy.contract.hash32:08x}, not {contract.hash32:08x}"

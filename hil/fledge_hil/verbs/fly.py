@@ -33,6 +33,7 @@ from fledge_hil.check_report import CheckReport
 from fledge_hil.flight_log import FILE, save
 from fledge_hil.formats import Quantisation
 from fledge_hil.plans import Plan
+from fledge_hil.real_time import of_flight
 from fledge_hil.report import Proof, ProofLine, Report, write
 from fledge_hil.verbs import hil
 from fledge_hil.versions import versions
@@ -126,6 +127,7 @@ def run(options: Options) -> int:
             evaluation=evaluation,
             sizes=sizes,
             planned=options.flight.judged,
+            real_time=of_flight(log),
         ),
     )
 

@@ -91,6 +91,8 @@ def run(options: Options) -> int:
     if options.timing < 0:
         raise FledgeError(f"--timing {options.timing}: give 0 or more ticks")
     if options.faults:
+        if options.mode != "flight":
+            raise FledgeError(f"--faults flies; leave --mode {options.mode} out, or --faults")
         return _break(options, policy)
     in_process = options.uri == URI
     if not in_process:
