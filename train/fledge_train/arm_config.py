@@ -107,7 +107,7 @@ class ImitationConfig:
     """Folder of the expert's run."""
     seed: int = 0
     """Of everything random."""
-    iterations: int = 150
+    iterations: int = 60
     """Each: every world acts for the horizon, then the student learns from all that was seen."""
     imitation: ImitationNumbers = ImitationNumbers()
     """The algorithms' own numbers."""
@@ -147,7 +147,7 @@ def contact(task: Task, robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
     """A task in contact: longer, with smaller first movements and a discount that looks further ahead."""
     begun = reach(robot, seed)
     numbers = dataclasses.replace(begun.ppo, discount=0.98, environments=128, horizon=32, deviation=0.2)
-    return dataclasses.replace(begun, task=task, iterations=250, ppo=numbers, curriculum=Line(0.2, 1.0, until=0.5))
+    return dataclasses.replace(begun, task=task, iterations=100, ppo=numbers, curriculum=Line(0.2, 1.0, until=0.5))
 
 
 def insertion(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:

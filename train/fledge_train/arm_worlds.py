@@ -35,7 +35,8 @@ from fledge_train.trainer import Snapshot, put
 
 SCALES = {"joint_velocity": 0.25, "joint_load": 8.0, "tip": 4.0, "goal": 8.0, "truth": 1.0}
 """Of the contract's terms, so that the network's inputs are of order one and integers waste no range; others are 1."""
-TRUTH_CLIP = 100.0
+TRUTH_CLIP = 5.0
+"""Bound on what an expert sees of the truth, in its own units of order one; an impact would be far outside."""
 REMEMBERED = 500
 """Episodes over which success is averaged while training."""
 
@@ -52,6 +53,8 @@ class ArmWorlds:
         names = np.concatenate([np.full(term.size, term.name) for term in config.observation])
         before, after = np.flatnonzero(~np.isin(names, ("touch", "action_history"))), names == "action_history"
         self._before, self._after = before, np.flatnonzero(after)
+        terms = terms_of(config, self.privileged_size)
+        self._clip = np.concatenate([np.full(term.size, term.clip, np.float32) for term in terms])
         self._now: tuple[Float32, Float32] = (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
         self._recent = np.full(REMEMBERED, -1, np.int8)
         """1 success, 0 none, of the last episodes; -1 not yet."""
@@ -79,19 +82,18 @@ class ArmWorlds:
         places = (int(self._ended) + np.arange(len(results))) % REMEMBERED
         self._recent[places] = results
         self._ended += len(results)
-        last = step.ended_observation
-        if self.config.privileged_actor and step.ended_privileged is not None:
-            last = self._ordered(last, step.ended_privileged)
+        assert step.ended_privileged is not None
+        last = self._ordered(step.ended_observation, step.ended_privileged)
         return step._replace(observation=self._ordered(step.observation, step.privileged), ended_observation=last)
 
     def _ordered(self, observation: Tensor, truth: Tensor) -> Tensor:
-        """As a contract lists it: past actions behind the truth of a privileged actor."""
-        if not self.config.privileged_actor:
-            return observation
-        return torch.from_numpy(self._expert_view(observation.numpy(), truth.numpy()))
+        """As a contract lists and clips it: past actions behind the truth of a privileged actor."""
+        if self.config.privileged_actor:
+            return torch.from_numpy(self._expert_view(observation.numpy(), truth.numpy()))
+        return torch.from_numpy(np.clip(observation.numpy(), -self._clip, self._clip))
 
     def _expert_view(self, observation: Float32, truth: Float32) -> Float32:
-        parts = observation[:, self._before], truth, observation[:, self._after]
+        parts = observation[:, self._before], np.clip(truth, -TRUTH_CLIP, TRUTH_CLIP), observation[:, self._after]
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def set_difficulty(self, difficulty: float) -> None:
