@@ -43,8 +43,8 @@ class PlacementReward:
     """[m]"""
     success: float = 2.0
     """While it stands alone."""
-    fallen: float = 5.0
-    """Once, when it lies."""
+    fallen: float = 60.0
+    """Once, when it lies; more than an episode far from the place costs, or it pays to drop it."""
     action: float = 0.01
     action_rate: float = 0.02
 

@@ -40,8 +40,8 @@ class PushReward:
     """near exp(-(d / width)^2)."""
     width: float = 0.02
     """[m]"""
-    lost: float = 5.0
-    """Once, when the block has gone out of reach or over."""
+    lost: float = 60.0
+    """Once, when the block has gone out of reach or over; more than an episode beside its place costs."""
     floor: float = 20.0
     """Per metre of the tip below `clearance`, up to 0.05 m; group contact."""
     action: float = 0.01
