@@ -159,6 +159,7 @@ class ArmEnv:
         groups = np.where(failed[:, None], 0.0, score.groups).astype(np.float32)
         self.outcome = self._outcome(score, failed)
         observation, privileged = self._seen(state)
+        observation[failed], privileged[failed] = 0.0, 0.0
         ended_observation, ended_privileged = observation, privileged
         ended = np.flatnonzero(terminated | truncated)
         if len(ended):

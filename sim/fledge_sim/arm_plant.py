@@ -142,16 +142,23 @@ class ArmPlant:
             timestep: (n,) [s].
             push: torque on the joints, (n, J) [N m, N].
         Returns:
-            (n,) bool: worlds that MuJoCo could not step; they keep their state and must be begun again.
+            (n,) bool: worlds that MuJoCo could not step, or whose numbers grew without bounds, upon which it has put
+            them back to its defaults; they must be begun again.
         """
         self._fields["opt.timestep"][:] = timestep
         self._applied[:, : self.joints] = push
-        failed = np.zeros(self.n, np.bool_)
+        failed, before = np.zeros(self.n, np.bool_), self._unstable()
         try:
             self.batch.rollout(self.substeps, controls, self.mujoco.mjtState.mjSTATE_CTRL, record=[])
         except self._error as error:
             failed[list(error.ids)] = True
-        return np.asarray(failed | ~np.isfinite(self.qpos).all(1))
+        return np.asarray(failed | (self._unstable() > before) | ~np.isfinite(self.qpos).all(1))
+
+    def _unstable(self) -> NDArray[np.int64]:
+        """How often each world has been put back, (n,)."""
+        kinds = self.mujoco.mjtWarning
+        places = [int(kind) for kind in (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)]
+        return np.asarray(self.batch.warning[:, places, 1].sum(1), np.int64)
 
     @property
     def _error(self) -> Any:

@@ -15,8 +15,8 @@ In MuJoCo (arm_model.py): the duty's torque is a <position> actuator of stiffnes
 forcerange duty_max V kt / R; back-EMF and viscous friction are the joint's damping, outside that range, as the voltage
 clips the duty alone; the armature is the joint's. F is a <dcmotor> without current, whose LuGre friction is this
 bristle (no Stribeck effect); Fc follows the load at every policy step. frictionloss gives the same forces as a
-constraint, for which every step needs the solver: 402 thousand steps per core-second without friction, 311 with the
-bristle, 242 with frictionloss. Slew, delay, play and encoder are on the way to and from the actuator, in arm_servos.py;
+constraint, for which every step needs the solver: 367 thousand steps per core-second without friction, 302 with the
+bristle, 231 with frictionloss. Slew, delay, play and encoder are on the way to and from the actuator, in arm_servos.py;
 MuJoCo's joint is the link, what its actuator pulls to is s - (m - q). Against a second joint behind every servo, which
 halves the speed, link positions differ by 4 mrad (root mean square, swinging at 1 rad/s, play 7.6 mrad either way);
 without any play they differ by 9 mrad.

@@ -1,6 +1,8 @@
 """The arm's environment: worlds on their own, states that continue, episodes, the way to the servos, refusals."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +133,23 @@ def test_a_command_takes_its_delay_and_the_set_point_its_time() -> None:
     np.testing.assert_allclose(at_once, 0.3)
     # teeth lean wholly to one side at 0.05 N m
     np.testing.assert_allclose(path.play(np.array([[0.5, -0.025] + [0.0] * 4]), zeros + 0.01)[0, :3], [0.01, -0.005, 0])
+
+
+@pytest.mark.parametrize("speed", [1e12, float("nan")])
+def test_a_world_that_explodes_begins_again_and_hurts_no_other(speed: float, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log here
+    env, same = ArmEnv(REACH, 3), ArmEnv(REACH, 3)
+    for each in (env, same):
+        each.reset()
+        rolled(each, 2)
+    env.worlds.plant.qvel[1] = speed
+    step, other = rolled(env, 1)[0], rolled(same, 1)[0]
+    assert step.terminated.tolist() == [False, True, False]
+    for name in ("observation", "ended_observation", "privileged", "groups", "reward"):
+        assert torch.isfinite(getattr(step, name)).all(), name
+        assert torch.equal(getattr(step, name)[[0, 2]], getattr(other, name)[[0, 2]]), name
+    assert not env.outcome.success[1]
+    assert torch.isfinite(rolled(env, 3)[-1].observation).all()
 
 
 def test_missed_frames_hold_and_pushes_push() -> None:
