@@ -33,7 +33,7 @@ BLOCKS: Mapping[str, Mapping[str, str]] = {
         "fledge.contract": "uint32",
     },
 }
-"""Log blocks of at most 26 bytes, all at PERIOD_MS: 300 packets per second, which a radio carries."""
+"""Log blocks of at most 26 bytes, all at PERIOD_MS: 300 packets per second, 350 with TIMES: a radio carries them."""
 
 OPTIONAL = {"health": ("fledge.tickUs", "fp16")}
 """Logged with a block where the drone has it: the app on a real one does."""

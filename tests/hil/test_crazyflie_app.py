@@ -5,6 +5,7 @@ Needs a checkout of crazyflie-firmware with its submodules, named by CRAZYFLIE_B
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,19 @@ def test_a_hover_setpoint_moves_the_target_along_the_heading(firmware: Firmware)
         setpoint = setpoint_of(time_ms, (0, 0, 1.2), (0.5, 0, 0), hover, body=True)
         firmware.tick(time_ms, state, sensors_of((0, 0, 0)), setpoint)
     assert np.allclose(list(firmware.output().reference_position_world), (0, 0.05, 1.2), atol=1e-4)
+
+
+def test_the_period_between_inferences_is_that_of_the_cycle_counter(firmware: Firmware) -> None:
+    """A tick every millisecond at 168 MHz but one that comes 100 us late: 2000, 2100 and 1900 us between inferences."""
+    firmware.enable(1)
+    cycle_counter, place, periods = 0xE0001004, firmware.symbols["fledge_logs"] + 16, []
+    for time_ms in range(1, 41):
+        late_us = 100 if time_ms == 21 else 0
+        firmware.uc.mem_write(cycle_counter, struct.pack("<I", 168 * (1000 * time_ms + late_us)))
+        state = state_of((0, 1e-6 * time_ms, 1), (0, 0, 0), UPRIGHT)
+        firmware.tick(time_ms, state, sensors_of((0, 0, 0)), setpoint_of(time_ms, (0, 0, 1)))
+        periods.append(struct.unpack("<f", firmware.uc.mem_read(place, 4))[0])
+    assert {round(period) for period in periods[4:]} == {2000, 2100, 1900}
 
 
 def test_every_tick_fits_time_and_stack_over_all_paths(crazyflie_app: Built) -> None:
