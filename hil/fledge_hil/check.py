@@ -28,11 +28,14 @@ from fledge_export.specification import stepper
 from fledge_export.taint import TaintError
 from fledge_export.timing import Timing, TimingError
 from fledge_export.wcet import WcetError
-from fledge_sim.contract import ActionMapping
+from fledge_sim import arm as arms
+from fledge_sim.contract import ActionMapping, Contract
+from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy
 
-from fledge_hil.check_report import QUADROTOR, CheckReport, Found, Line, Sizes, allowed, network
-from fledge_hil.control_tick import flight_tick
+from fledge_hil.arm.tick_bound import arm_tick
+from fledge_hil.check_report import CheckReport, Found, Line, Sizes, allowed, network
+from fledge_hil.control_tick import ControlTick, flight_tick
 from fledge_hil.independence import input_independence
 from fledge_hil.mcu import McuFault
 from fledge_hil.policy_emulated import WEIGHTS, EmulatedPolicy
@@ -80,7 +83,6 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     measured = measure(target, policy)
     reusing = time_ticks(target) if reuses_history(target) else ()
     sizes, bounds = _sizes(target, policy), allowed(policy.contract)
-    flies = isinstance(policy.contract.action, ActionMapping)
     proved = _guarded("input independence", partial(_proved, target))
     lines = (
         *_parity(policy, host, target, reference),
@@ -94,7 +96,7 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
         _lint(target.mcu.image.path),
         _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper), bounds.time),
         _stack(sizes, bounds.stack),
-        *([_guarded("control tick", partial(_control_tick, directory))] if flies and proved.passed else []),
+        *(_control_tick(directory, policy.contract) if proved.passed else ()),
     )
     cycles = measured.cycles
     return CheckReport(
@@ -259,16 +261,30 @@ def _time(measured: Timing, budget: float) -> Line:
     return Line("time", upper <= budget, detail, f"{upper:.0f} us")
 
 
-def _control_tick(directory: Path) -> Found:
-    """Over all paths of the flight code, the policy with its one time inside."""
+def _control_tick(directory: Path, contract: Contract) -> Iterator[Line]:
+    """Of the flight code, or of the firmware of the arm; none for an arm whose file is not here."""
+    if isinstance(contract.action, ActionMapping):
+        yield _guarded("control tick", partial(_worst_tick, partial(flight_tick, directory), contract))
+        return
     try:
-        tick = flight_tick(directory)
+        arm = arms.load(contract.robot)
+    except FledgeError:
+        return
+    if arm.sha256 == contract.robot_sha256:
+        yield _guarded("control tick", partial(_worst_tick, partial(arm_tick, directory, contract, arm), contract))
+
+
+def _worst_tick(bound: Callable[[], ControlTick], contract: Contract) -> Found:
+    """Over all paths of the firmware, the policy with its one time inside."""
+    try:
+        tick = bound()
     except (ControlFlowError, TaintError, TimingError, WcetError) as error:
         return Found(False, str(error))
+    budget = allowed(contract).time
     lower, nominal, upper = tick.microseconds
     time = f"{lower:.0f} / {nominal:.0f} / {upper:.0f} us on the worst path, of which the policy {tick.policy_us:.0f}"
-    detail = f"{time}; {QUADROTOR.time:.0f} allowed; {tick.worst.stack} bytes of stack on the deepest"
-    return Found(upper <= QUADROTOR.time, detail, f"{upper:.0f} us")
+    detail = f"{time}; {budget:.0f} allowed; {tick.worst.stack} bytes of stack on the deepest"
+    return Found(upper <= budget, detail, f"{upper:.0f} us")
 
 
 def _stack(sizes: Sizes, budget: int) -> Line:

@@ -71,7 +71,7 @@ class Allowed:
     """Of one inference on the target, and how a report names what surrounds it."""
 
     time: float
-    """[us], for the upper bound"""
+    """[us], for the upper bound of the policy, and of the whole tick around it"""
     moving: str
     """Where the policy acts: in flight."""
     stack: int = 450
@@ -81,7 +81,7 @@ class Allowed:
 QUADROTOR = Allowed(500.0, "in flight")
 """Half of the firmware's 1 kHz tick."""
 ARM = Allowed(1000.0, "in motion")
-"""A twentieth of an arm's period at 50 Hz; the rest is the bus's and the kinematics'."""
+"""The tick of an arm's firmware."""
 
 
 def allowed(contract: Contract) -> Allowed:

@@ -5,11 +5,17 @@ Modelled (docs/timing.md), not measured on silicon.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 from fledge_export import wcet
 from fledge_export.timing import Code
+from fledge_sim.arm import Arm
+from fledge_sim.contract import Contract
 
+from fledge_hil.arm.board_build import compile_image
+from fledge_hil.arm.table import arm_table
 from fledge_hil.control_tick import ControlTick, PolicyMemory, policy_time
 from fledge_hil.mcu import Mcu
 
@@ -27,3 +33,13 @@ def arm_tick_bound(elf: Path) -> ControlTick:
     """
     name, policy = policy_time(Mcu(elf), Code(elf), MEMORY)
     return ControlTick(wcet.worst_case(elf, TICK, {name: policy}, None, ("memory",) * 4), policy)
+
+
+def arm_tick(source: Path, contract: Contract, arm: Arm) -> ControlTick:
+    """Worst case of the firmware around the policy.c and policy.h in `source`. Raises as above, and BuildError."""
+    with tempfile.TemporaryDirectory(dir=source, prefix=".tick-") as name:
+        folder = Path(name)
+        for file in ("policy.c", "policy.h"):
+            shutil.copy(source / file, folder)
+        (folder / "arm_table.h").write_text(arm_table(arm, contract.joint_action.sensed_joints))
+        return arm_tick_bound(compile_image(folder, folder / "board.elf"))
