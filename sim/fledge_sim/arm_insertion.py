@@ -117,6 +117,7 @@ class InsertionTask:
 
     def model(self, arm: Arm, timestep: float) -> ModelOptions:
         """Peg, four walls and a floor; the fingers pass through the walls."""
+        self.peg.check_fit(arm)
         scene, free = self.hole.text(self.peg.half_width + self.clearance[0]), self.grasp == "free"
         if free:
             scene = free_text(self.peg, 0.6, 2 * timestep) + "\n" + scene

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fledge_sim.arm_kinematics import axis_rotation, forward
 from fledge_sim.arm_model import OBJECT_BIT, SCENE_BIT
+from fledge_sim.errors import FledgeError
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -60,6 +61,14 @@ class Peg:
     """[1]"""
     inertia_share: float = 4.0
     """Inertia that the springs have of their own, of the peg's mass: so that a timestep of 2.5 ms resolves them."""
+
+    def check_fit(self, arm: Arm) -> None:
+        """Raise FledgeError unless the pads are parallel where they hold it."""
+        if abs(2 * self.half_width - arm.grip_width) > 1e-3:
+            raise FledgeError(
+                f"the pads of '{arm.name}' are parallel {1e3 * arm.grip_width:.0f} mm apart, the peg is "
+                f"{2e3 * self.half_width:.0f} mm wide; give Peg(half_width={arm.grip_width / 2:g})"
+            )
 
     @property
     def center(self) -> float:

@@ -96,6 +96,7 @@ class PlacementTask:
 
     def model(self, arm: Arm, timestep: float) -> ModelOptions:
         """A free peg, pads that can hold it, and the table."""
+        self.peg.check_fit(arm)
         scene = free_text(self.peg, 0.6, 2 * timestep) + "\n" + FLOOR_TEXT
         return ModelOptions(timestep=timestep, arm_collides=False, pads_collide=True, scene=scene)
 

@@ -6,6 +6,7 @@ positions, encoder, noise. Every random number is a function of seed, world, epi
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,10 @@ class ArmWorlds:
         self.config, self.n = config, n
         self._controlled = np.array(config.joints, np.intp)
         self._timestep = config.period / config.substeps
-        self.plant = make_plant(arm, config.task.model(arm, self._timestep), n, config.substeps, threads)
+        options = config.task.model(arm, self._timestep)
+        if config.frictionless:
+            options = dataclasses.replace(options, friction="none")
+        self.plant = make_plant(arm, options, n, config.substeps, threads)
         self._path, self._distribution = ServoPath(arm, config.substeps), ArmDistribution(config)
         self._low = np.array(arm.lower) + config.action.margin
         self._high = np.array(arm.upper) - config.action.margin

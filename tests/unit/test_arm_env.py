@@ -152,6 +152,17 @@ def test_a_world_that_explodes_begins_again_and_hurts_no_other(speed: float, tmp
     assert torch.isfinite(rolled(env, 3)[-1].observation).all()
 
 
+def test_without_friction_there_is_no_bristle_and_the_motion_differs() -> None:
+    slick, dry = (ArmEnv(dataclasses.replace(REACH, frictionless=each), 2) for each in (True, False))
+    assert slick.worlds.plant.model.na == 0
+    assert dry.worlds.plant.model.na == 6
+    moved = []
+    for env in (slick, dry):
+        env.reset()
+        moved.append(rolled(env, 10)[-1].privileged)
+    assert not torch.allclose(*moved, atol=1e-3)
+
+
 def test_missed_frames_hold_and_pushes_push() -> None:
     lost = dataclasses.replace(NOMINAL, missed_frame=0.999999)
     env = ArmEnv(dataclasses.replace(REACH, randomization=lost, sensors=QUIET), 4)

@@ -9,7 +9,8 @@ from fledge_sim import arm, arm_presets
 from fledge_sim.arm_config import ArmConfig
 from fledge_sim.arm_env import ArmEnv
 from fledge_sim.arm_free import FreePeg, grip_lever
-from fledge_sim.arm_peg import HeldPeg
+from fledge_sim.arm_peg import HeldPeg, Peg
+from fledge_sim.errors import FledgeError
 
 pytest.importorskip("mujoco.batch")
 SO101 = arm.load("so101")
@@ -51,6 +52,19 @@ def test_the_lever_of_the_gripper() -> None:
     # the pad's middle is 0.3914 - 0.3166 = 74.8 mm in front of the axis (0, -0.9988, -0.049): 0.0748 * 0.9988 m/rad
     assert grip_lever(SO101) == pytest.approx(0.0748 * 0.9988, rel=1e-4)
     assert grip_lever(arm.load("open_manipulator_x")) == 1.0
+
+
+def test_a_peg_must_fit_the_gripper() -> None:
+    other = arm.load("open_manipulator_x")
+    with pytest.raises(FledgeError, match=r"42 mm apart, the peg is 16 mm wide; give Peg\(half_width=0.021\)"):
+        ArmEnv(arm_presets.insertion(other), 2)
+    config = arm_presets.insertion(other)
+    config = dataclasses.replace(config, task=dataclasses.replace(config.task, peg=Peg(half_width=0.021)))
+    env = ArmEnv(config, 4, seed=1)
+    env.reset()
+    before = env.worlds.state(slice(None)).tip
+    still(env, 15)
+    assert np.abs(env.worlds.state(slice(None)).tip - before).max() < 0.01
 
 
 @pytest.mark.parametrize("preset", [arm_presets.placement, arm_presets.push], ids=["placement", "push"])
