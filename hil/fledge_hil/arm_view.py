@@ -17,6 +17,7 @@ from fledge_sim.errors import FledgeError
 from numpy.typing import NDArray
 
 from fledge_hil.arm_recording import ArmRecording, PadFrame, Shape
+from fledge_hil.touch_figure import heat
 
 RATE = 25.0
 """Frames per second."""
@@ -33,14 +34,6 @@ FRAMES = ("pad", "object")
 """Roles that are drawn by their edges, so that the needles between them are seen."""
 RED = (192, 54, 44)
 Float64 = NDArray[np.float64]
-
-
-def heat(force: Float64, full: float) -> NDArray[np.uint8]:
-    """Colours (..., 3) of compressions (...) [N]: blue over violet to red at `full`."""
-    share = np.clip(force / full, 0, 1)[..., None]
-    low, middle, high = (np.array(colour) for colour in ((40, 60, 150), (150, 40, 140), (230, 40, 20)))
-    mixed = np.where(share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1))
-    return np.asarray(np.rint(mixed), np.uint8)
 
 
 def roots(pad: PadFrame, cells: tuple[int, int]) -> Float64:

@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "replay": "put a logged flight through the policy again: did the drone do what the C says?",
     "report": "compare two flights",
     "view": "look at a flight in the browser, in three dimensions",
+    "touch": "what finger pads feel of an object, as pictures: image, force field, what the policy sees",
     "hil": "fly a policy on a virtual or real Crazyflie and report (uri udp://, usb:// or radio://)",
 }
 

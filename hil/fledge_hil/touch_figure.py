@@ -18,6 +18,14 @@ ROLES = {"arm": "#6b7a90", "pad": "#1d2733", "object": "#d9730d", "scene": "#b8c
 NAMES = ("fixed pad", "moving pad")
 
 
+def heat(force: Float64, full: float) -> NDArray[np.uint8]:
+    """Colours (..., 3) of compressions (...) [N]: blue over violet to red at `full`."""
+    share = np.clip(force / full, 0, 1)[..., None]
+    low, middle, high = (np.array(colour) for colour in ((40, 60, 150), (150, 40, 140), (230, 40, 20)))
+    mixed = np.where(share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1))
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
 def loudest(recording: ArmRecording) -> int:
     """The row in which the shear on the pads is largest; the last one without pads."""
     if not recording.setting.pads:
@@ -35,27 +43,34 @@ def still(recording: ArmRecording, path: Path, row: int | None = None) -> None:
     now = recording.column("time")[at, 0]
     figure.suptitle(f"{recording.setting.arm}, {recording.setting.task}, at {now:.2f} s")
     _arm(figure.add_subplot(grid[0, :2], projection="3d"), recording, at)
-    for pad, _ in enumerate(recording.setting.pads):
-        draw_field(figure.add_subplot(grid[0, 2 + pad]), recording.force[at, pad], recording, pad)
+    for index, pad in enumerate(recording.setting.pads):
+        axes = figure.add_subplot(grid[0, 2 + index])
+        draw_field(axes, recording.force[at, index], (pad.length, pad.width), NAMES[index])
     _curves(figure.add_subplot(grid[1, :]), recording, at)
+    write_png(figure, path)
+
+
+def write_png(figure: Any, path: Path) -> None:
+    """Atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getvalue())
 
 
-def draw_field(axes: Any, force: Float64, recording: ArmRecording, pad: int) -> None:
-    """Compression as colour, shear as arrows; the finger's tip is up."""
-    frame = recording.setting.pads[pad]
-    half = 1e3 * np.array([frame.width, frame.length]) / 2
+def draw_field(axes: Any, force: Float64, size: tuple[float, float], title: str) -> None:
+    """Compression as colour, shear as arrows; a pad of length and width [m], the finger's tip is up."""
+    half = 500 * np.array([size[1], size[0]])
     picture = axes.imshow(
         1e3 * force[..., 0].T, origin="lower", extent=(-half[0], half[0], -half[1], half[1]), cmap="inferno", vmin=0
     )
     across, along = force.shape[:2]
     y = ((np.arange(across) + 0.5) / across * 2 - 1) * half[0]
     x = ((np.arange(along) + 0.5) / along * 2 - 1) * half[1]
-    axes.quiver(*np.meshgrid(y, x), force[..., 2].T, force[..., 1].T, color="#7fd1ff", scale=0.8, width=0.008)
-    axes.set(title=NAMES[pad] if pad < len(NAMES) else f"pad {pad}", xlabel="y [mm]", ylabel="x, to the tip [mm]")
-    axes.figure.colorbar(picture, ax=axes, label="compression of a cell [mN]", location="bottom")
+    longest = max(float(np.hypot(force[..., 1], force[..., 2]).max()), 1e-6)
+    shear = (force[..., 2].T, force[..., 1].T)
+    axes.quiver(*np.meshgrid(y, x), *shear, color="#7fd1ff", scale=8 * longest, width=0.008)
+    axes.set(title=title, xlabel="y [mm]", ylabel="x, to the tip [mm]")
+    axes.figure.colorbar(picture, ax=axes, label="compression [mN]", location="bottom")
 
 
 def _arm(axes: Any, recording: ArmRecording, row: int) -> None:

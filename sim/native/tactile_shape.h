@@ -22,14 +22,16 @@ struct shape_product {
 };
 
 static inline struct shape_product shape_join(real u, real v) {
-    const real zero = real_splat(0), one = real_splat(1);
+    const real zero = real_splat(0), one = real_splat(1), larger = real_max(u, v);
+    const real nearer_u = real_choose(v, u, zero, one);
+    const real_mask outside = real_greater(larger, zero);
+    if (!real_any(outside)) /* no root and no division, which are most of the time of this */
+        return (struct shape_product){.distance = larger, .share_u = nearer_u, .share_v = 1 - nearer_u};
     const real out_u = real_max(u, zero), out_v = real_max(v, zero);
     const real length = real_sqrt(out_u * out_u + out_v * out_v);
     const real inverse = 1 / real_max(length, real_splat(SHAPE_TINY));
-    const real_mask outside = real_greater(length, zero);
-    const real nearer_u = real_choose(v, u, zero, one);
     return (struct shape_product){
-        .distance = real_select(outside, length, real_max(u, v)),
+        .distance = real_select(outside, length, larger),
         .share_u = real_select(outside, out_u * inverse, nearer_u),
         .share_v = real_select(outside, out_v * inverse, 1 - nearer_u),
     };

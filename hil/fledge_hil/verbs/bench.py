@@ -23,6 +23,7 @@ SUBJECTS: Mapping[str, str] = {
     "crosscheck": "the same robot in MuJoCo and in PyBullet: how far free flight and closed loop differ",
     "train": "seconds from process start to a saved policy, what it flies like, and the same for every algorithm",
     "arm": "what an arm learns: reach, and the insertion by what its actor senses and how it was taught",
+    "touch": "the force field of the finger pads, their sensors and images, beside MuJoCo's tactile sensor",
     "export": "the exported C beside onnxruntime on this machine, and beside emlearn on the emulated Cortex-M4F",
 }
 """Each is a module of fledge_hil.bench with `Options` and `measure`."""

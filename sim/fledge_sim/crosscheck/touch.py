@@ -114,6 +114,11 @@ class Held:
         geom = self.model.geom(PADS[pair]).id
         return {place: contact for place, contact in enumerate(self.data.contact) if geom in contact.geom}
 
+    def sense(self, on: bool) -> None:
+        """Whether MuJoCo's sensor of depths is evaluated in every step; at first it is."""
+        bit = self._mujoco.mjtDisableBit.mjDSBL_SENSOR
+        self.model.opt.disableflags = self.model.opt.disableflags & ~bit if on else self.model.opt.disableflags | bit
+
     def advance(self, seconds: float) -> None:
         """Whole steps of TIMESTEP."""
         for _ in range(round(seconds / TIMESTEP)):
