@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,7 @@ def _motion(n: int, height: float) -> Motion:
     return Motion(position, rotation, velocity, np.zeros_like(position))
 
 
-def _least(calls: dict[str, Callable[[], object]], rounds: int, n: int) -> dict[str, float]:
+def _least(calls: Mapping[str, Callable[[], object]], rounds: int, n: int) -> dict[str, float]:
     """Microseconds of processor time per environment, the calls taking turns."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
@@ -97,7 +97,8 @@ def _least(calls: dict[str, Callable[[], object]], rounds: int, n: int) -> dict[
 
 
 def _field(options: Options) -> Table:
-    n, calls, touched = options.environments, {}, {}
+    n, touched = options.environments, dict.fromkeys(_objects(1), 0)
+    calls: dict[str, Callable[[], object]] = {}
     for what, (one, height) in _objects(n).items():
         motion = _motion(n, height)
         for rule, (depth, shear) in RULES.items():
