@@ -126,6 +126,14 @@ def test_a_group_without_a_weight_is_refused() -> None:
         weights.at("beauty", 0.0)
 
 
+def test_difficulty_and_exploration_follow_their_lines() -> None:
+    lines = {"curriculum": Line(0.0, 1.0), "exploration": Line(0.1, 0.05)}
+    run = Arm(dataclasses.replace(SMALL, task="insertion", difficulty=0.5, **lines))  # type: ignore[arg-type]
+    run.advance()  # at 0 and a quarter of the run
+    assert set(run._worlds._env.level.values()) == {0.5 * 0.5}  # half of the run is where the line ends
+    assert np.exp(run._learner.log_deviation).max() < 0.0751 + 0.01
+
+
 def test_the_history_encoder_is_a_matter_of_one_number() -> None:
     config = dataclasses.replace(SMALL, history=HistoryNumbers(code=4))
     run = Arm(config)

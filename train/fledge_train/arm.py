@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,8 @@ class Arm:
         while len(figures) < CHUNK and not self.done:
             done, total = int(self._iteration), self.config.iterations
             self._learner.weights[:] = self._weights(done / total)
+            spread = self._learner.log_deviation
+            np.minimum(spread, math.log(self.config.exploration.at(done / total)), out=spread)
             self._worlds.set_difficulty(self.config.difficulty * self.config.curriculum.at(done / total))
             self._learner.critic_frozen = bool(self.config.teacher) and done < self.config.frozen
             figures.append(self._learner.iterate(stream(self.config.seed, f"arm.{done}"), done / total))

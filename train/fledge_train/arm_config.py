@@ -68,6 +68,8 @@ class ArmPpoConfig:
     """The algorithm's own numbers; `learning_rate` is the critic's, and the actor's at first."""
     pace: Pace = Pace(target=0.015)
     """Of the actor."""
+    exploration: Line = Line(1.0, 1.0)
+    """Bound on the standard deviation of actions, over the run: what noise did for the arm, the mean must learn to do."""
     weights: GroupWeights = GroupWeights()
     """Of the groups of the reward."""
     history: HistoryNumbers = HistoryNumbers()
@@ -147,7 +149,14 @@ def contact(task: Task, robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
     """A task in contact: longer, with smaller first movements and a discount that looks further ahead."""
     begun = reach(robot, seed)
     numbers = dataclasses.replace(begun.ppo, discount=0.98, environments=128, horizon=32, deviation=0.2)
-    return dataclasses.replace(begun, task=task, iterations=100, ppo=numbers, curriculum=Line(0.2, 1.0, until=0.5))
+    return dataclasses.replace(
+        begun,
+        task=task,
+        iterations=100,
+        ppo=numbers,
+        curriculum=Line(0.2, 1.0, until=0.5),
+        exploration=Line(0.2, 0.04, until=0.9),
+    )
 
 
 def insertion(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:

@@ -24,7 +24,7 @@ class Pace:
     """Of one update, against the policy that flew."""
     factor: float = 1.2
     """The rate is divided by it above twice the target, multiplied by it below half."""
-    least: float = 1e-4
+    least: float = 2e-5
     """Bounds of the rate."""
     most: float = 1e-2
 
