@@ -69,7 +69,7 @@ class ArmPpoConfig:
     pace: Pace = Pace(target=0.015)
     """Of the actor."""
     exploration: Line = Line(1.0, 1.0)
-    """Bound on the standard deviation of actions, over the run: what noise did for the arm, the mean must learn to do."""
+    """Bound on the standard deviation of actions, over the run: what noise did, the mean must learn to do."""
     weights: GroupWeights = GroupWeights()
     """Of the groups of the reward."""
     history: HistoryNumbers = HistoryNumbers()
