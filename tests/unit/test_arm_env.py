@@ -208,6 +208,15 @@ def test_bad_configurations_are_refused(changes: dict[str, object], message: str
         dataclasses.replace(REACH, **changes)
 
 
+def test_without_mujoco_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr("fledge_sim.arm_plant.importlib.import_module", missing)
+    with pytest.raises(FledgeError, match=r"MuJoCo 3.17 or later; pip install 'fledge\[arm\]'"):
+        ArmEnv(REACH, 1)
+
+
 def test_bad_calls_are_refused_and_change_nothing() -> None:
     with pytest.raises(FledgeError, match="n is 0"):
         ArmEnv(REACH, 0)
