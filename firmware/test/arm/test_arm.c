@@ -72,7 +72,9 @@ static void test_takes_over_again(void) {
     arm_scene_run(&scene, 200);
     CHECK(scene.output.action[2] > 0.1f);
     scene.input.command = ARM_COMMAND_HOLD;
-    arm_scene_run(&scene, 20);
+    arm_scene_run(&scene, 1);
+    CHECK(scene.output.mode == ARM_HOLDING); /* not when the bus comes round to it */
+    arm_scene_run(&scene, 19);
     CHECK(scene.output.mode == ARM_HOLDING && scene.output.guard == ARM_GUARD_COMMAND &&
           scene.output.action[2] == 0.0f);
     scene.input.command = ARM_COMMAND_MOVE;

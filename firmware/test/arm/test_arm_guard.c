@@ -188,6 +188,15 @@ static void test_limit(void) {
     toy_set_word(&scene.toy, 5, 56, 2048 + 1205);
     CHECK(arm_scene_until(&scene, ARM_GUARD_LIMIT, 15));
     CHECK(scene.output.culprit == 5 && scene.output.mode == ARM_HOLDING);
+    arm_scene_moving(&scene); /* the lower one is -0.175 rad: 179 counts */
+    scene.toy.stuck = 5;
+    toy_set_word(&scene.toy, 5, 56, 2048 - 90);
+    arm_scene_run(&scene, 20);
+    toy_set_word(&scene.toy, 5, 56, 2048 - 176);
+    arm_scene_run(&scene, 20);
+    CHECK(scene.output.mode == ARM_MOVING);
+    toy_set_word(&scene.toy, 5, 56, 2048 - 182);
+    CHECK(arm_scene_until(&scene, ARM_GUARD_LIMIT, 15) && scene.output.culprit == 5);
 }
 
 static void test_policy(void) {
