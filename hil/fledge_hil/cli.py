@@ -24,7 +24,7 @@ VERBS: Mapping[str, str] = {
     "check": "check an exported policy on the target: parity, self-test, instruction count, modelled time",
     "flash": "put firmware or a policy on a Crazyflie, real or virtual: checked before, verified, checked after",
     "sim": "serve a virtual Crazyflie over UDP for any cflib client",
-    "arm": "move an arm of bus servos with a policy, or serve virtual servos: fledge arm run, arm sim",
+    "arm": "move an arm of bus servos with a policy, or serve virtual servos: arm run, arm sim, arm check",
     "replay": "put a logged flight through the policy again: did the drone do what the C says?",
     "report": "compare two flights",
     "view": "look at a flight in the browser, in three dimensions",

@@ -52,7 +52,7 @@ def session(board: ArmBoard, **virtual: object) -> tuple[list[bytes], Driver]:
     wire = VirtualArm(ARM, MujocoPlant(ARM, START), seed=4, echo=bool(virtual.get("echo")))
     wire.bus.faults.flips, wire.bus.faults.noise = 0.002, 1.0
     driver, log = Driver(ARM, board, wire), []
-    driver.told.append(lambda output: log.append(bytes(output) + driver._heard))
+    driver.told.append(lambda output: log.append(bytes(output) + driver.heard))
     driver.input.goal_base[:] = GOAL
     driver.hold()
     driver.move_to(GOAL, 0.8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import pytest
 import scservo_sdk
 from arm_hand import ARM, POSE, homing_policy
 from fledge_hil import cli
-from fledge_hil.arm import serve
+from fledge_hil.arm import prove, serve
 from fledge_hil.arm.calibration import load_calibration
+from fledge_hil.arm.faults import FAULTS
 from fledge_hil.arm.session import draw_goals
 from fledge_sim import arm as arms
 from fledge_sim import policy as policies
@@ -42,6 +44,23 @@ def test_run_moves_a_virtual_arm(saved: Path, capsys: pytest.CaptureFixture[str]
     assert "1 of 1 goals reached" in printed
     assert cli.run(["arm", "run", str(saved), "--goal", "0.2", "-0.2", "0.1", *common, "--processor", "emulated"]) == 1
     assert "0 of 1 goals reached" in capsys.readouterr().out
+
+
+def test_check_proves_and_fails(
+    saved: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two rows of the table; then with one that promises what does not happen."""
+    hot = next(fault for fault in FAULTS if fault.name == "hot")
+    command = ["arm", "check", str(saved), "--cache", str(saved.parent / "build/boards")]
+    monkeypatch.setattr(prove, "FAULTS", (FAULTS[0], hot))
+    assert cli.run(command) == 0
+    printed = capsys.readouterr().out
+    assert "equal to the last bit" in printed
+    assert "longest tick over all paths" in printed
+    assert "PASSED" in printed
+    monkeypatch.setattr(prove, "FAULTS", (dataclasses.replace(hot, outcome="holds"),))
+    assert cli.run(command) == 1
+    assert "hot, seed 0: it is RELAXED instead of HOLDING" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

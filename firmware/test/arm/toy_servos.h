@@ -13,14 +13,15 @@ struct toy_servos {
     uint8_t error[ARM_JOINTS];
     uint8_t said[UART_SIZE];
     uint32_t said_size;
-    uint32_t silent; /* a bit per servo */
-    uint32_t deaf;   /* a bit per servo: it does not take writes */
-    uint32_t spoil;  /* one in so many bytes to the master has a wrong bit; 0: none */
-    uint32_t bytes;  /* to the master, so far */
-    uint32_t echo;   /* the master hears itself */
-    uint32_t jump;   /* farthest that a goal was from its horn when torque came on [counts] */
-    uint32_t writes; /* of goals that were obeyed */
-    int32_t stuck;   /* servo that does not move; -1: none */
+    uint32_t silent;           /* a bit per servo */
+    uint32_t deaf;             /* a bit per servo: it does not take writes */
+    uint32_t spoil;            /* one in so many bytes to the master has a wrong bit; 0: none */
+    uint32_t bytes;            /* to the master, so far */
+    uint32_t echo;             /* the master hears itself */
+    uint32_t told[ARM_JOINTS]; /* position that was last answered */
+    uint32_t jump;             /* farthest that a goal was from there when torque came on [counts] */
+    uint32_t writes;           /* of goals that were obeyed */
+    int32_t stuck;             /* servo that does not move; -1: none */
 };
 
 static inline uint32_t toy_word(const struct toy_servos *toy, uint32_t j, uint32_t address) {
@@ -63,6 +64,7 @@ static inline uint32_t toy_index(const struct toy_servos *toy, uint32_t id) {
 static inline void toy_answer(struct toy_servos *toy, struct uart *uart, uint32_t id, uint32_t address, uint32_t size) {
     const uint32_t j = toy_index(toy, id);
     if (j == ARM_JOINTS || toy->silent >> j & 1u) return;
+    if (address == 56u) toy->told[j] = toy_word(toy, j, 56);
     uint32_t sum = id + size + 2u + toy->error[j];
     toy_say(toy, uart, 0xff), toy_say(toy, uart, 0xff);
     toy_say(toy, uart, id), toy_say(toy, uart, size + 2u), toy_say(toy, uart, toy->error[j]);
@@ -84,7 +86,8 @@ static inline void toy_write(struct toy_servos *toy, const uint8_t *block, uint3
     const uint32_t loose = toy->memory[j][40] == 0u;
     for (uint32_t i = 0; i < size; i++) toy->memory[j][address + i] = block[1 + i];
     toy->writes += address == 42u;
-    if (loose && toy->memory[j][40] == 1u && toy_away(toy, j) > toy->jump) toy->jump = toy_away(toy, j);
+    const uint32_t goal = toy_word(toy, j, 42), told = toy->told[j], away = goal > told ? goal - told : told - goal;
+    if (loose && toy->memory[j][40] == 1u && away > toy->jump) toy->jump = away;
 }
 
 /* An instruction, its checksum known to be right. */

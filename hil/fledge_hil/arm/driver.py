@@ -46,7 +46,8 @@ class Driver:
         self.output = ArmOutput()
         self.told: list[Callable[[ArmOutput], None]] = []
         """Are called after each tick."""
-        self._heard = b""
+        self.heard = b""
+        """In the last tick."""
 
     @property
     def position(self) -> Vector:
@@ -66,8 +67,8 @@ class Driver:
     def tick(self) -> ArmOutput:
         """One millisecond."""
         self.input.time_ms += 1 + self.wire.lag_ms()
-        self.output, said = self.board.tick(self.input, self._heard)
-        self._heard = self.wire.tick(said)
+        self.output, said = self.board.tick(self.input, self.heard)
+        self.heard = self.wire.tick(said)
         for tell in self.told:
             tell(self.output)
         return self.output

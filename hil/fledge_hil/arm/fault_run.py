@@ -147,6 +147,8 @@ def _reasons(fault: ArmFault, scene: Scene, watch: JumpWatch, spoke: int | None,
     guard = scene.driver.guard
     if fault.outcome == "moves on":
         return [] if spoke is None and modes[-1] == ArmMode.MOVING else [f"it stopped: {guard.name}"]
+    if fault.outcome == "contained" and spoke is None and modes[-1] == ArmMode.MOVING:
+        return []
     if spoke is None:
         return ["no guard spoke"]
     found = []

@@ -6,6 +6,7 @@
 | holds | torque stays, targets stay where they are or go where the joints are |
 | lets go | the same for half a second, then no torque |
 | relaxes | no torque, at once |
+| contained | it goes on, holds or lets go: that depends on what the policy does about it |
 | waits | nothing has had torque yet, and nothing gets it |
 
 Whatever the outcome, no goal jumps away from a joint, no goal moves faster than a servo, and torque never comes on away
@@ -29,7 +30,7 @@ from fledge_hil.arm.virtual_arm import VirtualArm
 
 BLOCKED = 1e4
 """Damping of a joint that does not move [N m/(rad/s)]."""
-Outcome = Literal["moves on", "holds", "lets go", "relaxes", "waits"]
+Outcome = Literal["moves on", "holds", "lets go", "relaxes", "contained", "waits"]
 When = Literal["before", "moving"]
 
 
@@ -130,6 +131,10 @@ def _slip(scene: Scene) -> None:
     servo.set(Register.OFFSET, to_word(round(0.4 / (2 * math.pi) * 4096), 11))
 
 
+def _strain(scene: Scene) -> None:
+    scene.virtual.servos[scene.joint].strain()
+
+
 def _press(scene: Scene) -> None:
     """Something that does not yield is in the way of the joint that moves most: it stands, the policy pushes on."""
     scene.virtual.plant.resistance[int(np.argmax(np.abs(scene.virtual.plant.velocity)))] = BLOCKED
@@ -170,7 +175,9 @@ FAULTS: tuple[ArmFault, ...] = (
     ArmFault("hot", "one servo is at 62 degrees", "relaxes", _heat(62.0), (ArmGuard.HEAT,), 60),
     ArmFault("overheated", "one servo is at 75 degrees and lets go by itself", "relaxes", _heat(75.0),
              (ArmGuard.HEAT,), 60),
-    ArmFault("overload", "one joint is blocked while the policy pushes", "holds", _press, (ArmGuard.OVERLOAD,), 3000),
+    ArmFault("blocked", "one joint does not move any more", "contained", _press, (ArmGuard.OVERLOAD,), 2000),
+    ArmFault("overload", "one servo says it strains, and keeps a fifth of its torque", "lets go", _strain,
+             (ArmGuard.OVERLOAD,), 40),
     ArmFault("sag", "the supply falls to 5 V for 0.1 s", "moves on", _volts(5.0), mend=_volts(7.4), seconds=0.1),
     ArmFault("low", "the supply falls to 5 V", "holds", _volts(5.0), (ArmGuard.LOW,), 300),
     ArmFault("high", "the supply rises to 9.5 V", "relaxes", _volts(9.5), (ArmGuard.HIGH,), 60),

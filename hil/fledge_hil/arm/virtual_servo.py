@@ -107,6 +107,10 @@ class VirtualServo:
         """What it complains about now."""
         return Error(self.memory[Register.STATUS])
 
+    def strain(self) -> None:
+        """Its protection finds that it has strained for too long; until torque is switched on again."""
+        self._overload = True
+
     def answer(self, packet: Packet) -> bytes | None:
         """Obey an instruction; the status packet, or None for silence. Synchronous ones are the bus's affair."""
         own = self.get(Register.ID)
@@ -265,7 +269,7 @@ class VirtualServo:
         high = self.torque_enabled and abs(duty) * 100 > self.memory[Register.OVERLOAD_TORQUE]
         self._overloaded_for = self._overloaded_for + seconds if high else 0.0
         if self._overloaded_for > self.memory[Register.PROTECTION_TIME] * TIME_UNIT:
-            self._overload = True
+            self.strain()
 
     def _refresh(self) -> None:
         """The registers that only it writes."""

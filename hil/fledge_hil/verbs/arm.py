@@ -12,6 +12,7 @@ from fledge_sim.errors import FledgeError
 
 SUBJECTS: Mapping[str, tuple[str, str]] = {
     "sim": ("serve", "serve virtual servos on a serial port, for any program that speaks to real ones"),
+    "check": ("prove", "prove a policy on the host and the emulated chip: equal bits, longest tick, every fault"),
     "run": ("move", "move a real arm, or a virtual one, with a policy"),
 }
 """Each is a module of fledge_hil.arm with `Options` and `run`."""

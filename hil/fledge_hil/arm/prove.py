@@ -1,0 +1,127 @@
+"""Prove an arm's policy before it moves a real one: the firmware's C on the host and on the emulated Cortex-M4F.
+
+Both drive virtual servos on a noisy wire and must say, sense and report the same bytes; the longest tick over all paths
+is bounded; and every fault of the table is put in while the policy moves. Exit code 1 if anything is otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from fledge_sim import arm as arms
+from fledge_sim import policy as policy_file
+from fledge_sim.arm import Arm
+from fledge_sim.arm_reach import rest_pose
+
+from fledge_hil import screen
+from fledge_hil.arm.board import ArmBoard, EmulatedArmBoard, HostArmBoard
+from fledge_hil.arm.board_build import build_arm_board
+from fledge_hil.arm.driver import ArmStopped, Driver
+from fledge_hil.arm.fault_run import FaultRun
+from fledge_hil.arm.fault_run import run as run_fault
+from fledge_hil.arm.faults import FAULTS
+from fledge_hil.arm.mujoco_plant import MujocoPlant
+from fledge_hil.arm.plant import Vector
+from fledge_hil.arm.session import check_task, draw_goals
+from fledge_hil.arm.tick_bound import arm_tick_bound
+from fledge_hil.arm.virtual_arm import VirtualArm
+
+LIMIT_US = 1000.0
+"""Of a tick."""
+SECONDS = 1.0
+"""At each of the goals of the comparison."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """See the module's docstring."""
+
+    policy: Annotated[Path, tyro.conf.Positional]
+    """Policy file of an arm, as written by `fledge train --task reach` or `fledge export`."""
+    robot: str | None = None
+    """The arm's file, if it does not ship with fledge; default: the one that the policy names."""
+    seeds: int = 1
+    """Runs of every fault: other joints, other noise, other goals."""
+    cache: Path = Path("build/boards")
+    """Where compiled boards are kept."""
+
+
+def run(options: Options) -> int:
+    """Prove and print."""
+    policy = policy_file.load(options.policy)
+    check_task(policy.contract)
+    arm = arms.load(options.robot or policy.contract.robot)
+    files = build_arm_board(policy, options.cache, arm)
+    host = HostArmBoard(files.library)
+    goals = draw_goals(arm, max(2, options.seeds), 0)
+    ticks, same = compare(arm, host, EmulatedArmBoard(files.elf), goals[:2])
+    screen.say(f"host and Cortex-M4F: {ticks} ticks, {'equal to the last bit' if same else 'they DIFFER'}")
+    bound = arm_tick_bound(files.elf)
+    lower, nominal, upper = bound.microseconds
+    screen.say(
+        f"longest tick over all paths: {lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper model, "
+        f"168 MHz), of which the policy {bound.policy_us:.0f}; stack {bound.worst.stack} bytes"
+    )
+    found = list(_faults(arm, host, goals, options.seeds, policy.contract.native_rate))
+    _show(found)
+    passed = same and upper < LIMIT_US and all(each.passed for each in found)
+    screen.say("PASSED" if passed else "FAILED")
+    return 0 if passed else 1
+
+
+def compare(arm: Arm, first: ArmBoard, second: ArmBoard, goals: Vector) -> tuple[int, bool]:
+    """Ticks of one run, and whether the boards agreed on every byte of it."""
+    logs = [list(_session(arm, board, goals)) for board in (first, second)]
+    return len(logs[0]), logs[0] == logs[1]
+
+
+def _session(arm: Arm, board: ArmBoard, goals: Vector) -> Iterator[bytes]:
+    """What each tick reported, and what it heard: which depends on what was said."""
+    board.reset()
+    wire = VirtualArm(arm, MujocoPlant(arm, _pose(arm)), seed=1)
+    wire.bus.faults.flips, wire.bus.faults.noise = 0.002, 1.0
+    driver = Driver(arm, board, wire)
+    log: list[bytes] = []
+    driver.told.append(lambda output: log.append(bytes(output) + driver.heard))
+    driver.input.goal_base[:] = goals[0].tolist()
+    try:
+        driver.hold()
+        for goal in goals:
+            driver.move_to(goal.tolist(), SECONDS)
+    except ArmStopped as reason:
+        screen.say(str(reason))
+    driver.relax()
+    yield from log
+
+
+def _pose(arm: Arm) -> Vector:
+    return np.clip(rest_pose(arm), arm.lower, arm.upper)
+
+
+def _faults(arm: Arm, board: ArmBoard, goals: Vector, seeds: int, rate: int) -> Iterator[FaultRun]:
+    with screen.bar("faults") as bar:
+        for index, fault in enumerate(FAULTS):
+            bar.show(index / len(FAULTS), fault.name)
+            for seed in range(seeds):
+                yield run_fault(fault, arm, board, seed, _pose(arm), goals[seed % len(goals)].tolist(), rate)
+
+
+def _show(found: list[FaultRun]) -> None:
+    rows = []
+    for fault in FAULTS:
+        runs = [each for each in found if each.fault == fault]
+        spoke = [each.spoke_ms for each in runs if each.spoke_ms is not None]
+        guards = ", ".join(guard.name for guard in fault.guards) or "-"
+        passed = sum(each.passed for each in runs)
+        rows.append(
+            (fault.name, fault.what, fault.outcome, guards, f"{max(spoke)}" if spoke else "-", f"{passed}/{len(runs)}")
+        )
+    screen.table("faults", ("fault", "what", "outcome", "guard", "after at most [ms]", "passed"), rows)
+    for each in found:
+        if not each.passed:
+            screen.say(f"{each.fault.name}, seed {each.seed}: {'; '.join(each.reasons)}")
