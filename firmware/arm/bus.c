@@ -117,8 +117,9 @@ void bus_write(struct uart *uart, uint8_t address, uint8_t data[ARM_JOINTS][BUS_
 }
 
 void bus_write_same(struct uart *uart, uint8_t address, const uint8_t *data, uint32_t size) {
-    uint8_t all[ARM_JOINTS][BUS_WRITE_MAX];
+    uint8_t one[BUS_WRITE_MAX], all[ARM_JOINTS][BUS_WRITE_MAX];
+    for (uint32_t i = 0; i < BUS_WRITE_MAX; i++) one[i] = i < size ? data[i] : 0u;
     for (uint32_t j = 0; j < ARM_JOINTS; j++)
-        for (uint32_t i = 0; i < BUS_WRITE_MAX; i++) all[j][i] = i < size ? data[i] : 0u;
+        for (uint32_t i = 0; i < BUS_WRITE_MAX; i++) all[j][i] = one[i];
     bus_write(uart, address, all, size);
 }

@@ -78,6 +78,17 @@ def test_its_budget_is_a_millisecond(proof: Proof, policy: Policy, make_policy: 
     assert "at most 1000 allowed" in time.detail
 
 
+def test_the_tick_of_the_other_arm_is_bounded(make_arm_policy: MakePolicy, tmp_path: Path) -> None:
+    """Other numbers of joints, other loops in the machine code."""
+    arm = arms.load("open_manipulator_x")
+    made = make_arm_policy("mlp", (8,), 4)
+    action = dataclasses.replace(made.contract.joint_action, joints=tuple(joint.name for joint in arm.joints[:4]))
+    contract = dataclasses.replace(made.contract, robot=arm.name, robot_sha256=arm.sha256, action=action)
+    package.export(policies.assemble(contract, made.weights), tmp_path)
+    (line,) = check._control_tick(tmp_path, contract)
+    assert line.passed, line.detail
+
+
 def test_an_arm_that_is_not_here_has_no_tick(make_arm_policy: MakePolicy, tmp_path: Path) -> None:
     """The firmware's tables come from the arm's file; the policy by itself is checked all the same."""
     lines = list(check._control_tick(tmp_path, make_arm_policy("gru", (6,), 5).contract))
