@@ -40,6 +40,14 @@ def board_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("virtual-boards")
 
 
+@pytest.fixture(scope="session")
+def arm_board_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where boards of arms are built; the workers of one run share it, since what is kept is named by its content."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return shared / "arm-boards"
+
+
 MakeDrone = Callable[..., VirtualCrazyflie]
 
 

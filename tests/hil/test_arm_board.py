@@ -38,8 +38,8 @@ def policy() -> Policy:
 
 
 @pytest.fixture(scope="module")
-def files(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> BoardFiles:
-    return build_arm_board(policy, tmp_path_factory.mktemp("arm-boards"))
+def files(policy: Policy, arm_board_cache: Path) -> BoardFiles:
+    return build_arm_board(policy, arm_board_cache)
 
 
 @pytest.fixture(scope="module")

@@ -34,10 +34,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_run_moves_a_virtual_arm(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_moves_a_virtual_arm(saved: Path, arm_board_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The hand policy goes to its pose, whose tip is where forward kinematics say: that goal it reaches, others not."""
     pose, _ = forward(ARM, POSE)
-    common = ["--seconds", "1.2", "--tolerance", "0.02", "--cache", str(saved.parent / "build/boards")]
+    common = ["--seconds", "1.2", "--tolerance", "0.02", "--cache", str(arm_board_cache)]
     goal = ["--goal", *(f"{x:.4f}" for x in pose)]
     assert cli.run(["arm", "run", str(saved), *goal, *common]) == 0
     printed = capsys.readouterr().out
@@ -47,11 +47,12 @@ def test_run_moves_a_virtual_arm(saved: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_check_proves_and_fails(
-    saved: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    saved: Path, arm_board_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With two rows of the table; then with one that promises what does not happen."""
     hot = next(fault for fault in FAULTS if fault.name == "hot")
-    command = ["arm", "check", str(saved), "--cache", str(saved.parent / "build/boards")]
+    command = ["arm", "check", str(saved), "--cache", str(arm_board_cache)]
+    monkeypatch.setattr(prove, "SECONDS", 0.2)
     monkeypatch.setattr(prove, "FAULTS", (FAULTS[0], hot))
     assert cli.run(command) == 0
     printed = capsys.readouterr().out
@@ -81,11 +82,13 @@ def test_bad_input_is_one_sentence(
     arguments: list[str],
     expected: str,
     saved: Path,
+    arm_board_cache: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(saved.parent)
-    code = cli.run([str(saved) if word == "POLICY" else word for word in arguments])
+    cache = ["--cache", str(arm_board_cache)] if "POLICY" in arguments else []
+    code = cli.run([str(saved) if word == "POLICY" else word for word in arguments] + cache)
     told = capsys.readouterr()
     assert code in (1, 2)
     assert expected in told.err + told.out
