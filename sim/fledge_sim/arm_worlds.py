@@ -209,6 +209,11 @@ class ArmWorlds:
         ]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
+    @property
+    def parameters_known(self) -> int:
+        """How many numbers at the end of `truth` are the arm's parameters."""
+        return len(self._distribution.seen)
+
     def restore(self) -> None:
         """After `memory` was overwritten: what is derived from it, in the plant as well."""
         self._values = self._distribution.values(self.memory["unit"])

@@ -37,9 +37,10 @@ JOINT_TERMS = ("joint_position", "joint_velocity", "joint_load")
 """One number per sensed joint: [rad], [rad/s], target minus position [rad]."""
 
 ARM_TERMS = (*JOINT_TERMS, "tip", "goal", "touch", "truth", "action_history")
-"""An arm's observation terms. tip: position of the grip frame in the base; goal: what to reach, minus tip; touch:
-pooled taxels, three forces each (normal, shear x, shear y), pad by pad and row by row; truth: what only a simulator
-knows; action_history: as many numbers as joints are moved, oldest first."""
+"""An arm's observation terms. tip: position of the grip frame in the base; goal: what to reach, minus tip, and in a
+task of two places the second minus the first; touch: pooled taxels, three forces each (normal, shear x, shear y), pad
+by pad and row by row; truth: what only a simulator knows; action_history: as many numbers as joints are moved, oldest
+first."""
 
 TURN = 2 * math.pi
 """[rad], the largest joint target."""
@@ -56,6 +57,7 @@ def arm_term_granule(name: str, action: JointMapping) -> tuple[int, bool]:
     if name in JOINT_TERMS:
         return len(action.sensed_joints), False
     return {"tip": 3, "goal": 3, "touch": 3, "action_history": len(action.joints)}.get(name, 1), name in (
+        "goal",
         "touch",
         "truth",
         "action_history",

@@ -59,9 +59,10 @@ def test_an_expert_sees_what_its_students_worlds_show_it() -> None:
     """In the order of its contract: past actions last; the student's own view is without the truth."""
     theirs, ours = (arm_worlds.begin(config, 8, 3) for config in (EXPERT, SMALL))
     seen = theirs.reset().numpy()
-    assert ours.reset().shape == (8, seen.shape[1] - theirs.privileged_size)
+    assert ours.reset().shape == (8, seen.shape[1] - theirs.truth_shown)
+    assert 0 < theirs.truth_shown < theirs.privileged_size
     assert np.array_equal(ours.seen_by_expert(), seen)
-    terms = arm_worlds.terms_of(theirs.config, theirs.privileged_size)
+    terms = arm_worlds.terms_of(theirs.config, theirs.truth_shown)
     assert [term.name for term in terms][-2:] == ["truth", "action_history"]
     assert sum(term.size for term in terms) == seen.shape[1] == theirs.observation_size
 

@@ -48,12 +48,16 @@ class ArmWorlds:
         self.config, self.n = config, n
         self._env = ArmEnv(config, n, seed)
         self.reward_groups: tuple[str, ...] = tuple(self._env.reward_groups)
-        self.observation_size, self.privileged_size = self._env.observation_size, self._env.privileged_size
+        self.privileged_size = self._env.privileged_size
+        self.truth_shown = self.privileged_size - self._env.worlds.parameters_known
+        """How much of the truth an expert sees: not the arm's parameters. With them, sixty numbers that never change
+        within an episode, it learned a third as fast as an actor that only senses."""
+        terms = terms_of(config, self.truth_shown)
+        self.observation_size = sum(term.size for term in terms)
         self.privileged: Tensor | None = None
         names = np.concatenate([np.full(term.size, term.name) for term in config.observation])
         before, after = np.flatnonzero(~np.isin(names, ("touch", "action_history"))), names == "action_history"
         self._before, self._after = before, np.flatnonzero(after)
-        terms = terms_of(config, self.privileged_size)
         self._clip = np.concatenate([np.full(term.size, term.clip, np.float32) for term in terms])
         self._now: tuple[Float32, Float32] = (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
         self._recent = np.full(REMEMBERED, -1, np.int8)
@@ -93,7 +97,8 @@ class ArmWorlds:
         return torch.from_numpy(np.clip(observation.numpy(), -self._clip, self._clip))
 
     def _expert_view(self, observation: Float32, truth: Float32) -> Float32:
-        parts = observation[:, self._before], np.clip(truth, -TRUTH_CLIP, TRUTH_CLIP), observation[:, self._after]
+        shown = np.clip(truth[:, : self.truth_shown], -TRUTH_CLIP, TRUTH_CLIP)
+        parts = observation[:, self._before], shown, observation[:, self._after]
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def set_difficulty(self, difficulty: float) -> None:
@@ -188,7 +193,7 @@ def contract_of(worlds: ArmWorlds, hidden: Sequence[int], record: TrainingRecord
         robot=arm.name,
         robot_sha256=arm.sha256,
         device_type="",
-        observation=terms_of(config, worlds.privileged_size),
+        observation=terms_of(config, worlds.truth_shown),
         action=action,
         network=NetworkShape("mlp", tuple(hidden)),
         training=record,
