@@ -123,7 +123,7 @@ static uint32_t goal_is_far(const struct arm_input *input, const float tip_base[
 /* Joint + 1 of which a number is beyond the limit; 0: none. */
 static uint32_t beyond(const float x[ARM_JOINTS], float limit) {
     uint32_t found = 0;
-    for (uint32_t j = ARM_JOINTS; j-- > 0;) found = x[j] >= -limit && x[j] <= limit ? found : j + 1u;
+    for (uint32_t j = 0; j < ARM_JOINTS; j++) found = found || (x[j] >= -limit && x[j] <= limit) ? found : j + 1u;
     return found;
 }
 

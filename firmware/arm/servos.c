@@ -59,7 +59,8 @@ void servos_look(struct servos *servos) {
 /* The first joint of which a bit is set. */
 static uint32_t first_of(uint32_t joints) {
     uint32_t found = 0;
-    for (uint32_t j = ARM_JOINTS; j-- > 0;) found = joints >> j & 1u ? j : found;
+    for (uint32_t j = 0; j < ARM_JOINTS; j++)
+        found = joints >> (ARM_JOINTS - 1u - j) & 1u ? ARM_JOINTS - 1u - j : found;
     return found;
 }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from arm_hand import ARM, GOAL, POSE, START, homing_policy
-from fledge_export.build import compile_host, firmware_directory
+from fledge_export.build import ARM_GCC, compile_host, firmware_directory
 from fledge_hil.arm.board import ArmBoard, EmulatedArmBoard, HostArmBoard, check_fits
-from fledge_hil.arm.board_build import build_arm_board
+from fledge_hil.arm.board_build import build_arm_board, compile_image
 from fledge_hil.arm.driver import ArmStopped, Driver
 from fledge_hil.arm.fault_run import run
 from fledge_hil.arm.faults import FAULTS, ArmFault
@@ -69,6 +70,14 @@ def test_emulated_and_host_give_the_same_bits(files: BoardFiles, host: HostArmBo
     assert len(on_host) > 900
     assert driver.output.retries > 0
     assert driver.output.wrong_checksums > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(ARM_GCC) is None, reason=f"{ARM_GCC} is not installed")
+def test_the_other_compilers_image_gives_the_same_bits(files: BoardFiles, host: HostArmBoard, tmp_path: Path) -> None:
+    host.reset()
+    image = compile_image(files.elf.parent, tmp_path / "arm-gcc.elf", "gcc")
+    assert session(EmulatedArmBoard(image))[0] == session(host)[0]
 
 
 def test_the_arm_goes_where_the_policy_wants(host: HostArmBoard) -> None:
