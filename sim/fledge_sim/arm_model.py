@@ -56,7 +56,10 @@ class ModelOptions:
 
 
 def mjcf(arm: Arm, options: ModelOptions = ModelOptions()) -> str:
-    """The arm on the floor's origin: position actuators named as the joints, sites tip, pad_fixed, pad_moving."""
+    """The arm on the floor's origin: position actuators named as the joints, sites tip, pad_fixed, pad_moving.
+
+    The first link turns inside the base: what both share of their primitive shapes is no contact.
+    """
     physics = "" if options.collisions else '<flag contact="disable"/>'
     bits = (ARM_BIT, OBJECT_BIT | SCENE_BIT) if options.arm_collides else (0, 0)
     lines = [
@@ -73,6 +76,7 @@ def mjcf(arm: Arm, options: ModelOptions = ModelOptions()) -> str:
         *_bodies(arm, options),
         *([options.scene] if options.scene else []),
         "  </worldbody>",
+        f'  <contact><exclude body1="world" body2="{arm.joints[0].name}"/></contact>',
         "  <actuator>",
         *(_position(arm, joint) for joint in arm.joints),
         *(_bristle(arm, joint) for joint in arm.joints if options.friction == "bristle"),

@@ -81,3 +81,12 @@ def test_a_joint_follows_the_readable_servo(target: float, load: float) -> None:
         gap = max(gap, abs(data.qpos[0] - position))
     assert gap < 0.02 * max(abs(target), abs(position))
     assert data.qpos[0] == pytest.approx(position, abs=1e-3)
+
+
+@pytest.mark.parametrize("model", ARMS, ids=lambda model: model.name)
+def test_the_first_joint_turns_freely_inside_the_base(model: arm.Arm) -> None:
+    compiled, data = made(model)
+    for angle in (-1.0, 0.0, 1.0):
+        data.qpos[0] = angle
+        mujoco.mj_forward(compiled, data)
+        assert data.ncon == 0
