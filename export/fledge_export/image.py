@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,25 +66,29 @@ class Image:
 
 
 def load(path: Path) -> Image:
-    """Read an ELF. Raises ImageError."""
+    """Read an ELF; one that was read before, with this content, is not parsed again. Raises ImageError."""
     try:
-        with path.open("rb") as stream:
-            elf: Any = ELFFile(stream)
-            if elf["e_machine"] != "EM_ARM":
-                raise ImageError(f"{path} is not an ARM image; build it for the Cortex-M4F")
-            table = elf.get_section_by_name(".symtab")
-            entries = list(table.iter_symbols()) if table else []
-            segments = [(s["p_paddr"], s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
-            sections = [s for s in elf.iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC]
-            return Image(
-                path,
-                [(address, data) for address, data in segments if data],
-                _symbols(entries),
-                [run for section in sections for run in _code(section, entries)],
-                {section.name: int(section["sh_size"]) for section in sections},
-            )
+        return _parse(path, path.read_bytes())
     except (OSError, ELFError) as error:
         raise ImageError(f"{path} cannot be read as an ELF image ({error}); build it again") from error
+
+
+@lru_cache(maxsize=8)
+def _parse(path: Path, content: bytes) -> Image:
+    elf: Any = ELFFile(io.BytesIO(content))
+    if elf["e_machine"] != "EM_ARM":
+        raise ImageError(f"{path} is not an ARM image; build it for the Cortex-M4F")
+    table = elf.get_section_by_name(".symtab")
+    entries = list(table.iter_symbols()) if table else []
+    segments = [(s["p_paddr"], s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
+    sections = [s for s in elf.iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC]
+    return Image(
+        path,
+        [(address, data) for address, data in segments if data],
+        _symbols(entries),
+        [run for section in sections for run in _code(section, entries)],
+        {section.name: int(section["sh_size"]) for section in sections},
+    )
 
 
 def _symbols(entries: Sequence[Any]) -> dict[str, Symbol]:

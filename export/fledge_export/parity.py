@@ -92,6 +92,21 @@ class Table:
         return "\n".join([head, *lines])
 
 
+class Trial:
+    """Inputs for implementations of one policy, and the bits that its specification answers to them."""
+
+    def __init__(self, policy: Policy, *, steps: int = 100, seed: int = 0) -> None:
+        """Random, flight-like and edge inputs; `steps`: of each of the first two; `seed`: of the inputs."""
+        self.policy = policy
+        self._sequences = [
+            (sequence, *_specified(policy, sequence)) for sequence in parity_inputs.make(policy, steps, seed)
+        ]
+
+    def run(self, name: str, engine: Engine) -> tuple[Row, ...]:
+        """One engine by its name: a row for each kind of input."""
+        return tuple(_row(self.policy, name, engine, *each) for each in self._sequences)
+
+
 def compare(policy: Policy, engines: Mapping[str, Engine], *, steps: int = 100, seed: int = 0) -> Table:
     """Run every engine on random, flight-like and edge inputs.
 
@@ -101,8 +116,8 @@ def compare(policy: Policy, engines: Mapping[str, Engine], *, steps: int = 100, 
         steps: of the random and of the flight-like sequence.
         seed: of the inputs.
     """
-    sequences = parity_inputs.make(policy, steps, seed)
-    return Table(tuple(_row(policy, name, engine, seq) for name, engine in engines.items() for seq in sequences))
+    trial = Trial(policy, steps=steps, seed=seed)
+    return Table(tuple(row for name, engine in engines.items() for row in trial.run(name, engine)))
 
 
 def host_engine(policy: Policy) -> Engine:
@@ -132,7 +147,9 @@ def onnx_engine(policy: Policy) -> Engine:
     return step
 
 
-def _row(policy: Policy, name: str, engine: Engine, sequence: Sequence) -> Row:
+def _row(
+    policy: Policy, name: str, engine: Engine, sequence: Sequence, exact_actions: Float32, exact_states: Float32
+) -> Row:
     states = np.empty((len(sequence.observations) + 1, policy.contract.recurrent_size), np.float32)
     actions = np.empty((len(sequence.observations), policy.contract.outputs), np.float32)
     states[0] = sequence.state
@@ -146,18 +163,24 @@ def _row(policy: Policy, name: str, engine: Engine, sequence: Sequence) -> Row:
         inputs=sequence.name,
         steps=len(actions),
         max_difference=float(np.where(np.isnan(difference), np.inf, difference).max()),
-        unequal_words=_unequal_words(policy, sequence, actions, states),
+        unequal_words=_unequal(exact_actions, actions) + _unequal(exact_states, states[1:]),
         bounded=bounded,
     )
 
 
-def _unequal_words(policy: Policy, sequence: Sequence, actions: Float32, states: Float32) -> int:
-    """Against the specification running by itself from the first state: an early slip shows in all that follows."""
-    step, state, count = specification.stepper(policy), sequence.state[None], 0
-    for index, observation in enumerate(sequence.observations):
+def _specified(policy: Policy, sequence: Sequence) -> tuple[Float32, Float32]:
+    """The specification running by itself from the first state, so that an early slip shows in all that follows.
+
+    Returns:
+        Actions (n, O) and the states behind them (n, S).
+    """
+    step, state = specification.stepper(policy), sequence.state[None]
+    actions, states = [], []
+    for observation in sequence.observations:
         action, state = step(observation[None], state)
-        count += _unequal(action[0], actions[index]) + _unequal(state[0], states[index + 1])
-    return count
+        actions.append(action[0])
+        states.append(state[0])
+    return np.array(actions), np.array(states)
 
 
 def _unequal(a: Float32, b: Float32) -> int:

@@ -22,6 +22,7 @@ from fledge_export.calibrate import calibrate_on
 from fledge_export.calibration import Calibration
 from fledge_export.control_flow import ControlFlowError
 from fledge_export.lint import lint
+from fledge_export.parity import Table, Trial
 from fledge_export.parity_inputs import EDGES
 from fledge_export.quantized import is_quantised
 from fledge_export.specification import stepper
@@ -84,9 +85,10 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
     reusing = time_ticks(target) if reuses_history(target) else ()
     sizes, bounds = _sizes(target, policy), allowed(policy.contract)
     proved = _guarded("input independence", partial(_proved, target))
+    trial = Trial(policy)
     lines = (
-        *_parity(policy, host, target, reference),
-        *_second_opinion(policy, directory),
+        *_parity(trial, host, target, reference),
+        *_second_opinion(trial, directory),
         *([_guarded("history reuse", partial(_history_reuse, target, policy, reusing))] if reusing else []),
         _guarded("self-test", partial(_self_test, host, target)),
         _guarded("flipped bit", partial(_flipped_bit, target)),
@@ -129,9 +131,10 @@ def _guarded(name: str, test: Callable[[], Found | tuple[bool, str]]) -> Line:
         return Line(name, False, str(fault))
 
 
-def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy, reference: Reference | None) -> Iterator[Line]:
+def _parity(trial: Trial, host: HostPolicy, target: EmulatedPolicy, reference: Reference | None) -> Iterator[Line]:
     from fledge_export.parity_torch import torch_engine  # here, because importing torch takes a second
 
+    policy = trial.policy
     if is_quantised(policy):
         reference = reference or Reference.of(policy)
     floats = reference.policy if reference else policy
@@ -139,9 +142,9 @@ def _parity(policy: Policy, host: HostPolicy, target: EmulatedPolicy, reference:
         if reference is not None and is_quantised(policy):
             yield _accuracy(policy, host, name, engine, reference)
         else:
-            yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+            yield _guarded(f"parity: {name}", partial(_agreement, trial, name, engine))
     for name, engine in ((HOST, host.step), (TARGET, target.step)):
-        yield _guarded(f"parity: {name}", partial(_agreement, policy, name, engine))
+        yield _guarded(f"parity: {name}", partial(_agreement, trial, name, engine))
 
 
 def _accuracy(policy: Policy, host: HostPolicy, name: str, engine: parity.Engine, reference: Reference) -> Line:
@@ -159,15 +162,16 @@ def _accuracy(policy: Policy, host: HostPolicy, name: str, engine: parity.Engine
     return Line(f"parity: {name}", mean <= bound, detail, f"mean {mean:.1e}")
 
 
-def _second_opinion(policy: Policy, directory: Path) -> Iterator[Line]:
+def _second_opinion(trial: Trial, directory: Path) -> Iterator[Line]:
     """The same source by the other cross-compiler, where it is installed: another binary, the same bits."""
     if shutil.which(ARM_GCC):
         image = build_image(directory, directory / "bare-gcc.elf", "gcc")
-        yield _guarded(f"parity: {ARM_GCC}", partial(_agreement, policy, ARM_GCC, EmulatedPolicy(image, policy).step))
+        engine = EmulatedPolicy(image, trial.policy).step
+        yield _guarded(f"parity: {ARM_GCC}", partial(_agreement, trial, ARM_GCC, engine))
 
 
-def _agreement(policy: Policy, name: str, engine: parity.Engine) -> Found:
-    table, exact = parity.compare(policy, {name: engine}), name not in (ONNX, TORCH)
+def _agreement(trial: Trial, name: str, engine: parity.Engine) -> Found:
+    table, exact, policy = Table(trial.run(name, engine)), name not in (ONNX, TORCH), trial.policy
     tolerance = math.inf if is_quantised(policy) else parity.TOLERANCE
     failures = table.failures(*([name] if exact else []), tolerance=tolerance)
     steps, difference = sum(row.steps for row in table.rows), f"{table.max_difference(name):.1e}"

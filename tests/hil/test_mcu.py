@@ -213,6 +213,16 @@ def test_broken_images_are_refused_with_a_sentence(elf: Path, tmp_path: Path) ->
         Mcu(broken)
 
 
+def test_an_image_that_was_rewritten_is_read_again(elf: Path, tmp_path: Path) -> None:
+    path, content = tmp_path / "image.elf", bytearray(elf.read_bytes())
+    path.write_bytes(content)
+    assert Mcu(path).call("look_up", 2) == 30
+    table = struct.pack("<4I", 10, 20, 30, 40)
+    content[content.index(table) + 8] = 31
+    path.write_bytes(content)
+    assert Mcu(path).call("look_up", 2) == 31
+
+
 def test_image_that_never_gets_ready_is_refused(elf: Path, tmp_path: Path) -> None:
     erased = tmp_path / "erased.elf"
     image = bytearray(elf.read_bytes())
