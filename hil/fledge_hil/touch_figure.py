@@ -85,6 +85,7 @@ def _arm(axes: Any, recording: ArmRecording, row: int) -> None:
     axes.plot(*recording.column("tip_x", "tip_y", "tip_z")[: row + 1].T, color="#1f6feb", linewidth=1)
     axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]")
     axes.set_aspect("equal")
+    axes.locator_params(nbins=4)
     axes.view_init(22, -60)
 
 
