@@ -16,8 +16,8 @@ from fledge_sim.arm_task import Task
 from fledge_sim.arm_touch import ArmTouch
 from fledge_sim.policy import Policy
 from fledge_sim.tactile import pool
-from fledge_train.arm_evaluate import Controller, Mover, require_fit, trained_in
-from fledge_train.arm_worlds import ArmWorlds, config_of
+from fledge_train.arm_evaluate import Controller, Mover, worlds_of
+from fledge_train.arm_worlds import ArmWorlds
 from numpy.typing import NDArray
 
 from fledge_hil.arm_recording import ArmRecording, PadFrame, Role, Setting, Shape
@@ -29,9 +29,7 @@ Float64 = NDArray[np.float64]
 
 def record_policy(policy: Policy, name: str, seed: int = 0) -> ArmRecording:
     """One episode in the worlds that the policy was trained for."""
-    record = trained_in(policy.contract)
-    config = config_of(policy.contract.robot, record["task"], record["senses"], float(record["difficulty"]))
-    require_fit(policy.contract, config)
+    config, _ = worlds_of(policy.contract)
     mover = Mover(partial(policies.forward, policy), policy.contract.recurrent_size)
     return record_episode(mover.act, config, name, seed, mover.begin)
 

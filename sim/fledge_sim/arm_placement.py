@@ -16,9 +16,8 @@ from fledge_sim.arm_draws import Channel
 from fledge_sim.arm_free import FreePeg, free_text, grip_lever
 from fledge_sim.arm_model import OBJECT_BIT, SCENE_BIT, ModelOptions
 from fledge_sim.arm_peg import Peg
-from fledge_sim.arm_reach import smoothness
 from fledge_sim.arm_start import TRIES, AboveStart
-from fledge_sim.arm_task import Score
+from fledge_sim.arm_task import Score, smoothness
 from fledge_sim.arm_touch import ArmTouch
 
 if TYPE_CHECKING:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from fledge_sim.arm_config import ArmConfig
+from fledge_sim.arm_config import ArmConfig, Touch
 from fledge_sim.arm_insertion import InsertionTask
 from fledge_sim.arm_placement import PlacementTask
 from fledge_sim.arm_push import PushTask
 from fledge_sim.arm_reach import ReachTask
+from fledge_sim.errors import FledgeError
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -36,3 +39,20 @@ def placement(arm: Arm) -> ArmConfig:
 def push(arm: Arm) -> ArmConfig:
     """Push a block over the table to a place, 25 times a second, within six seconds."""
     return ArmConfig(arm, PushTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 150)
+
+
+TASKS: Mapping[str, Callable[[Arm], ArmConfig]] = {
+    "reach": reach,
+    "insertion": insertion,
+    "placement": placement,
+    "push": push,
+}
+"""By name."""
+
+
+def at_difficulty(arm: Arm, task: object, touch: Touch, difficulty: float) -> ArmConfig:
+    """A task with all coordinates of its curriculum at one level. Raises FledgeError naming the tasks that exist."""
+    if task not in TASKS:
+        raise FledgeError(f"no task '{task}' for an arm; known: {', '.join(TASKS)}")
+    config = TASKS[str(task)](arm)
+    return dataclasses.replace(config, touch=touch, level=dict.fromkeys(config.task.coordinates, difficulty))

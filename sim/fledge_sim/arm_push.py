@@ -12,9 +12,7 @@ import numpy as np
 from fledge_sim.arm_draws import Channel
 from fledge_sim.arm_kinematics import inverse
 from fledge_sim.arm_model import ARM_BIT, OBJECT_BIT, SCENE_BIT, ModelOptions
-from fledge_sim.arm_reach import first_of, smoothness
-from fledge_sim.arm_task import Score
-from fledge_sim.errors import FledgeError
+from fledge_sim.arm_task import EmptyHand, Score, first_of, smoothness, under
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
-    from fledge_sim.arm_touch import ArmTouch
 
 TRIES = 8
 """Places of the block drawn per episode, of which the first is taken that the arm can begin over."""
@@ -116,11 +113,12 @@ class PushTask:
         return Push(self, plant)
 
 
-class Push:
+class Push(EmptyHand):
     """See arm_task.Task."""
 
     def __init__(self, config: PushTask, plant: ArmPlant) -> None:
-        self.config, self._plant, n = config, plant, plant.n
+        super().__init__(plant)
+        self.config, n = config, plant.n
         self._block = slice(plant.joints, plant.joints + 7)
         self.memory: Memory = {
             **{name: np.zeros((n, 3)) for name in ("start", "place", "block_error", "place_error")},
@@ -164,27 +162,10 @@ class Push:
         upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(worlds), 1))
         self._plant.qpos[worlds, self._block] = np.concatenate([place, upright], 1)
 
-    def load(self, worlds: Index) -> Float64:
-        """Nothing in the hand."""
-        return np.zeros((len(worlds), self._plant.joints))
-
     def apply(self, worlds: Index) -> None:
         """Friction."""
         block = self._plant.model.geom("block").id
         self._plant.field("geom_friction")[worlds, block, 0] = self.memory["friction"][worlds]
-
-    def before(self, timestep: Float64) -> None:
-        """Nothing."""
-
-    def touch(self, period: float, threads: int) -> ArmTouch:
-        """Refused by ArmConfig already."""
-        raise FledgeError("there is nothing in the hand to be felt")
-
-    def touched(self, touch: ArmTouch, worlds: Index) -> None:
-        """Nothing in the hand."""
-
-    def feel(self, touch: ArmTouch) -> None:
-        """Nothing in the hand."""
 
     def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """See PushTask.goal_size."""
@@ -211,9 +192,8 @@ class Push:
         lost = (distance > 0.25) | (1 - 2 * (block[:, 4] ** 2 + block[:, 5] ** 2) < 0.7)
         near = weights.near * np.exp(-((distance / weights.width) ** 2))
         task = near - weights.distance * np.minimum(distance, 0.3) - weights.tip * away - weights.lost * lost
-        low = np.clip(config.clearance - state.tip[:, 2], 0.0, 0.05)
         smooth = smoothness(state, weights.action, weights.action_rate)
-        groups = np.stack([task, smooth, -weights.floor * low], axis=1)
+        groups = np.stack([task, smooth, -weights.floor * under(state, config.clearance)], axis=1)
         return Score(groups, lost, (distance < config.tolerance) & ~lost, distance)
 
     def _between(self, state: ArmState) -> tuple[Float64, Float64, Float64, Float64]:

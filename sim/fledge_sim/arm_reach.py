@@ -12,8 +12,7 @@ import numpy as np
 from fledge_sim.arm_draws import Channel
 from fledge_sim.arm_kinematics import inverse, tip_position
 from fledge_sim.arm_model import ModelOptions
-from fledge_sim.arm_task import Score
-from fledge_sim.errors import FledgeError
+from fledge_sim.arm_task import EmptyHand, Score, first_of, smoothness, under
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
-    from fledge_sim.arm_touch import ArmTouch
 
 TRIES = 6
 """Goals drawn per episode, of which the first that the arm can reach is taken; likewise first positions."""
@@ -94,11 +92,12 @@ class ReachTask:
         return Reach(self, plant)
 
 
-class Reach:
+class Reach(EmptyHand):
     """See arm_task.Task."""
 
     def __init__(self, config: ReachTask, plant: ArmPlant) -> None:
-        self.config, self._plant = config, plant
+        super().__init__(plant)
+        self.config = config
         self.memory: Memory = {"goal": np.zeros((plant.n, 3)), "error": np.zeros((plant.n, 3))}
         """Goal [m, base], and its error as seen."""
 
@@ -125,29 +124,6 @@ class Reach:
         reachable = [np.isfinite(inverse(arm, goals, pitch)[..., 0]) for pitch in PITCHES]
         return first_of(goals, np.any(reachable, axis=0))
 
-    def placed(self, worlds: Index) -> None:
-        """Nothing but the arm."""
-
-    def load(self, worlds: Index) -> Float64:
-        """Nothing in the hand."""
-        return np.zeros((len(worlds), self._plant.joints))
-
-    def apply(self, worlds: Index) -> None:
-        """Nothing but the arm."""
-
-    def before(self, timestep: Float64) -> None:
-        """Nothing but the arm."""
-
-    def touch(self, period: float, threads: int) -> ArmTouch:
-        """Refused by ArmConfig already."""
-        raise FledgeError("there is nothing in the hand to be felt")
-
-    def touched(self, touch: ArmTouch, worlds: Index) -> None:
-        """Nothing in the hand."""
-
-    def feel(self, touch: ArmTouch) -> None:
-        """Nothing in the hand."""
-
     def goal(self, tip: Float64, worlds: Index | slice) -> Float64:
         """Goal as seen minus sensed tip."""
         return self.memory["goal"][worlds] + self.memory["error"][worlds] - tip
@@ -163,22 +139,12 @@ class Reach:
         weights, away = self.config.reward, self.memory["goal"] - state.tip
         distance = np.sqrt((away * away).sum(1))
         near = weights.near * np.exp(-((distance / weights.width) ** 2))
-        low = np.clip(self.config.clearance - state.tip[:, 2], 0.0, 0.05)
         smooth = smoothness(state, weights.action, weights.action_rate)
-        groups = np.stack([near - weights.distance * distance, smooth, -weights.floor * low], axis=1)
+        groups = np.stack(
+            [near - weights.distance * distance, smooth, -weights.floor * under(state, self.config.clearance)], axis=1
+        )
         nowhere = np.zeros(len(distance), np.bool_)
         return Score(groups, nowhere, distance < self.config.tolerance, distance)
-
-
-def smoothness(state: ArmState, action: float, action_rate: float) -> Float64:
-    """Group smoothness (n,): minus the mean squares of the action and of its change, weighted."""
-    change = state.action - state.action_before
-    return np.asarray(-action * (state.action**2).mean(1) - action_rate * (change**2).mean(1))
-
-
-def first_of(candidates: Float64, good: np.ndarray) -> Float64:
-    """The first good candidate of every row, else the first: (m, T, k) and (m, T) to (m, k)."""
-    return np.asarray(candidates[np.arange(len(candidates)), np.argmax(good, axis=1)])
 
 
 def rest_pose(arm: Arm) -> Float64:

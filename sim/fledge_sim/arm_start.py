@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fledge_sim.arm_kinematics import inverse
-from fledge_sim.arm_reach import first_of
+from fledge_sim.arm_task import first_of
 
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fledge_sim.errors import FledgeError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -127,3 +129,49 @@ class Task(Protocol):
 
     def score(self, state: ArmState, level: Mapping[str, float]) -> Score:
         """Reward, end and success of all worlds."""
+
+
+class EmptyHand:
+    """What a task without anything in the hand has nothing to do for; see Task."""
+
+    def __init__(self, plant: ArmPlant) -> None:
+        self._plant = plant
+
+    def placed(self, worlds: Index) -> None:
+        """Nothing but the arm."""
+
+    def load(self, worlds: Index) -> Float64:
+        """Nothing in the hand."""
+        return np.zeros((len(worlds), self._plant.joints))
+
+    def apply(self, worlds: Index) -> None:
+        """Nothing but the arm."""
+
+    def before(self, timestep: Float64) -> None:
+        """Nothing but the physics."""
+
+    def touch(self, period: float, threads: int) -> ArmTouch:
+        """Refused by ArmConfig already."""
+        raise FledgeError("there is nothing in the hand to be felt")
+
+    def touched(self, touch: ArmTouch, worlds: Index) -> None:
+        """Nothing in the hand."""
+
+    def feel(self, touch: ArmTouch) -> None:
+        """Nothing in the hand."""
+
+
+def smoothness(state: ArmState, action: float, action_rate: float) -> Float64:
+    """Group smoothness (n,): minus the mean squares of the action and of its change, weighted."""
+    change = state.action - state.action_before
+    return np.asarray(-action * (state.action**2).mean(1) - action_rate * (change**2).mean(1))
+
+
+def first_of(candidates: Float64, good: np.ndarray) -> Float64:
+    """The first good candidate of every row, else the first: (m, T, k) and (m, T) to (m, k)."""
+    return np.asarray(candidates[np.arange(len(candidates)), np.argmax(good, axis=1)])
+
+
+def under(state: ArmState, clearance: float) -> Float64:
+    """How far the tip is below a height of `clearance`, (n,), at most 0.05 m."""
+    return np.asarray(np.clip(clearance - state.tip[:, 2], 0.0, 0.05))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fledge_sim import arm as arms
@@ -14,14 +14,7 @@ from fledge_sim.errors import FledgeError
 if TYPE_CHECKING:
     from fledge_sim.arm import Arm
     from fledge_sim.arm_config import ArmConfig
-    from fledge_sim.contract import Contract
-
-PRESETS: dict[str, Callable[[Arm], ArmConfig]] = {
-    name: preset
-    for name, preset in vars(arm_presets).items()
-    if getattr(preset, "__module__", "") == arm_presets.__name__ and not name.startswith("_")
-}
-"""By task."""
+    from fledge_sim.contract import Contract, ObservationTerm
 
 
 def environment_of(contract: Contract, robot: str | None = None) -> ArmConfig:
@@ -35,24 +28,18 @@ def environment_of(contract: Contract, robot: str | None = None) -> ArmConfig:
     """
     action, record = contract.joint_action, contract.training.config
     arm = arms.load(robot or contract.robot)
-    if arm.sha256 != contract.robot_sha256:
-        raise FledgeError(
-            f"the policy was trained for another arm than '{arm.name}' is now; give its file or train again"
-        )
+    require_arm(contract, arm)
     task = record.get("task")
-    if task not in PRESETS:
-        known = ", ".join(PRESETS)
+    if task not in arm_presets.TASKS:
+        known = ", ".join(arm_presets.TASKS)
         raise FledgeError(f"the policy's training record names no task that exists ({task}); known: {known}")
-    config = PRESETS[str(task)](arm)
     touch: Touch = "pooled" if any(term.name == "touch" for term in contract.observation) else "none"
     config = dataclasses.replace(
-        config,
-        touch=touch,
+        arm_presets.at_difficulty(arm, task, touch, float(record.get("difficulty", 1.0))),
         history=contract.history_length,
         action=ArmAction(action.step, action.reach, _margin(contract, arm)),
-        level=dict.fromkeys(config.task.coordinates, float(record.get("difficulty", 1.0))),
     )
-    _check(contract, config)
+    require_fit(contract, config, config.observation)
     return config
 
 
@@ -64,11 +51,26 @@ def _margin(contract: Contract, arm: Arm) -> float:
     return contract.joint_action.lower[0] - joint.lower
 
 
-def _check(contract: Contract, config: ArmConfig) -> None:
+def require_arm(contract: Contract, arm: Arm) -> None:
+    """Raise FledgeError unless it is the arm of the training, to the last number."""
+    if arm.sha256 != contract.robot_sha256:
+        raise FledgeError(
+            f"the policy was trained for another arm than '{arm.name}' is now; give its file or train again"
+        )
+
+
+def require_fit(contract: Contract, config: ArmConfig, terms: Sequence[ObservationTerm]) -> None:
+    """Raise FledgeError unless rate, observation and joints of a policy are those of its worlds.
+
+    Args:
+        contract: of the policy.
+        config: the worlds.
+        terms: what they show.
+    """
     rate = round(1 / config.period)
     if contract.native_rate != rate:
         raise FledgeError(f"the policy acts at {contract.native_rate} Hz, its task at {rate} Hz; train again")
-    ours, theirs = ([(term.name, term.size) for term in each.observation] for each in (config, contract))
+    ours, theirs = ([(term.name, term.size) for term in each] for each in (terms, contract.observation))
     joints = tuple(config.arm.joints[index].name for index in config.joints)
     if ours != theirs or joints != contract.joint_action.joints:
         raise FledgeError("the policy sees other terms, or moves other joints, than its task has; train again")

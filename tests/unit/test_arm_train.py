@@ -87,8 +87,8 @@ def test_dagger_and_cloning_end_with_different_students(expert: Path) -> None:
         while not run.done:
             shares.append(run.advance().scalars["expert_share"])
         assert shares[-1] == (1.0 if method == "cloning" else 0.0)
-        assert int(run._imitator._count) == 4 * 5 * 8  # the rows of the first two iterations were forgotten
-        students.append(run._imitator.actor.parameter.copy())
+        assert int(run._learner._count) == 4 * 5 * 8  # the rows of the first two iterations were forgotten
+        students.append(run._learner.actor.parameter.copy())
     assert not np.array_equal(*students)
 
 

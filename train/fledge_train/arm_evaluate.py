@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from fledge_sim import arm as arms
 from fledge_sim import policy as policies
 from fledge_sim.arm_config import ArmConfig
+from fledge_sim.arm_trained import require_arm, require_fit
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
@@ -72,12 +72,9 @@ def measure(
     Raises:
         FledgeError: a policy that is none of an arm, or of an arm that has changed since.
     """
-    record = trained_in(policy.contract)
-    difficulty = float(record["difficulty"]) if difficulty is None else difficulty
-    config = config_of(policy.contract.robot, record["task"], record["senses"], difficulty)
-    require_fit(policy.contract, config)
+    config, record = worlds_of(policy.contract, difficulty)
     mover = Mover(step or partial(policies.forward, policy), policy.contract.recurrent_size)
-    return fly(mover.act, config, episodes, seed, record["senses"], difficulty, mover.begin)
+    return fly(mover.act, config, episodes, seed, record["senses"], record["difficulty"], mover.begin)
 
 
 class Mover:
@@ -109,18 +106,22 @@ def trained_in(contract: Contract) -> dict[str, Any]:
     return dict(contract.training.config)
 
 
-def require_fit(contract: Contract, config: ArmConfig) -> None:
-    """Raise FledgeError unless arm, rate and observation of a policy are those of the worlds."""
-    arm = arms.load(contract.robot)
-    if arm.sha256 != contract.robot_sha256:
-        raise FledgeError(f"'{contract.robot}' has changed since the policy was trained; train it anew")
-    rate = round(1 / config.period)
-    if contract.native_rate != rate:
-        raise FledgeError(f"the policy acts at {contract.native_rate} Hz, the task at {rate} Hz; train it anew")
+def worlds_of(contract: Contract, difficulty: float | None = None) -> tuple[ArmConfig, dict[str, Any]]:
+    """Worlds that a policy was trained for, also an expert's, and their task, senses and difficulty.
+
+    Args:
+        contract: of the policy.
+        difficulty: default: that of the training.
+    Raises:
+        FledgeError: a policy that is none of an arm, or of an arm or a task that has changed since.
+    """
+    record = trained_in(contract)
+    record["difficulty"] = float(record["difficulty"] if difficulty is None else difficulty)
+    config = config_of(contract.robot, record["task"], record["senses"], record["difficulty"])
+    require_arm(contract, config.arm)
     truth = sum(term.size for term in contract.observation if term.name == "truth")
-    ours, theirs = terms_of(config, truth), contract.observation
-    if [(term.name, term.size) for term in ours] != [(term.name, term.size) for term in theirs]:
-        raise FledgeError("the policy sees other terms than the task now shows; train it anew")
+    require_fit(contract, config, terms_of(config, truth))
+    return config, record
 
 
 def fly(

@@ -103,7 +103,7 @@ class ArmWorlds:
 
     def set_difficulty(self, difficulty: float) -> None:
         """Of the episodes to come: the level of every coordinate of the task's curriculum."""
-        self._env.set_level(**level_of(self.config.task.coordinates, difficulty))
+        self._env.set_level(**dict.fromkeys(self.config.task.coordinates, difficulty))
 
     @property
     def outcome(self) -> Outcome:
@@ -144,19 +144,9 @@ class ArmWorlds:
 
 def config_of(robot: str, task: str, senses: Senses, difficulty: float) -> ArmConfig:
     """The environment of a run. Raises FledgeError where the robot, the task or the senses are not there."""
-    arm = arms.load(robot)
-    preset = getattr(arm_presets, task, None)
-    if preset is None:
-        raise FledgeError(f"no task '{task}' for an arm")
-    config: ArmConfig = preset(arm)
     touch: Touch = "pooled" if senses == "touch" else "none"
-    level = level_of(config.task.coordinates, difficulty)
-    return dataclasses.replace(config, touch=touch, privileged_actor=senses == "truth", level=level)
-
-
-def level_of(coordinates: Sequence[str], difficulty: float) -> dict[str, float]:
-    """Of each coordinate."""
-    return dict.fromkeys(coordinates, difficulty)
+    config = arm_presets.at_difficulty(arms.load(robot), task, touch, difficulty)
+    return dataclasses.replace(config, privileged_actor=senses == "truth")
 
 
 def begin(config: ArmPpoConfig | ImitationConfig, n: int, seed: int) -> ArmWorlds:
