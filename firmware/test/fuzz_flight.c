@@ -7,31 +7,18 @@
  *     fuzz_flight SEED TICKS
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "flight_state.h"
+#include "fuzz.h"
 #include "guard.h"
 #include "scene.h"
 
-enum { WORDS = sizeof(struct flight_input) / 4, CASE_BYTES = 512 };
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { WORDS = sizeof(struct flight_input) / 4 };
 
 union message {
     struct flight_input input;
     uint32_t words[WORDS];
 };
-
-struct bytes {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint32_t byte(struct bytes *bytes) {
-    if (!bytes->left) return 0;
-    bytes->left--;
-    return *bytes->data++;
-}
 
 static uint32_t word(struct bytes *bytes) {
     uint32_t value = 0;
@@ -119,8 +106,6 @@ static void check(const struct flight *flight, const struct flight_input *input,
         DEMAND(!output->controls_motors || isfinite(flight->executor.observation[i]));
 }
 
-static uint64_t flown, run;
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct flight flight;
     static struct flight_output output;
@@ -138,30 +123,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             check(&flight, &message.input, &output);
             DEMAND(output.inferences >= inferences && output.deadline_misses >= misses);
             inferences = output.inferences, misses = output.deadline_misses;
-            flown += output.controls_motors, run++;
+            fuzz_policy_ticks += output.controls_motors, fuzz_ticks++;
         }
     }
     return 0;
 }
 
 #ifndef FLEDGE_LIBFUZZER
-/* A number generator of the 64-bit congruential kind; its high bits are good enough to break things. */
-static uint32_t next(uint64_t *seed) {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*seed >> 32);
-}
-
-int main(int count, char **arguments) {
-    uint64_t seed = count > 1 ? strtoull(arguments[1], 0, 10) : 1;
-    const uint64_t ticks = count > 2 ? strtoull(arguments[2], 0, 10) : 200000;
-    uint64_t cases = 0;
-    for (; run < ticks; cases++) {
-        uint8_t data[CASE_BYTES];
-        for (int i = 0; i < CASE_BYTES; i++) data[i] = (uint8_t)(next(&seed) >> 24);
-        LLVMFuzzerTestOneInput(data, CASE_BYTES);
-    }
-    printf("%llu cases, %llu ticks, %llu of them flown by the policy, no finding\n", (unsigned long long)cases,
-           (unsigned long long)run, (unsigned long long)flown);
-    return flown > ticks / 100 ? 0 : 1;
-}
+int main(int count, char **arguments) { return fuzz_main(count, arguments, 200000); }
 #endif

@@ -7,24 +7,11 @@
  *     fuzz_arm SEED TICKS
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "arm_scene.h"
+#include "../fuzz.h"
 
-enum { CASE_BYTES = 512, FAR = 24 /* counts: what a joint moves between two cycles, and rounding */ };
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct bytes {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint32_t byte(struct bytes *bytes) {
-    if (!bytes->left) return 0;
-    bytes->left--;
-    return *bytes->data++;
-}
+enum { FAR = 24 /* counts: what a joint moves between two cycles, and rounding */ };
 
 static float any_float(struct bytes *bytes) {
     static const float edges[] = {0.0f, -0.0f, 1e-40f, 3e38f, -3e38f, INFINITY, -INFINITY, NAN, 1.0f, -0.3f};
@@ -114,8 +101,6 @@ static void check(const struct arm_scene *scene) {
     check_targets(scene);
 }
 
-static uint64_t moved, run;
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct arm_scene scene;
     struct bytes bytes = {.data = data, .left = size};
@@ -129,29 +114,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (uint32_t i = 0; i < ticks; i++) {
             arm_scene_run(&scene, 1);
             check(&scene);
-            moved += scene.output.mode == ARM_MOVING, run++;
+            fuzz_policy_ticks += scene.output.mode == ARM_MOVING, fuzz_ticks++;
         }
     }
     return 0;
 }
 
 #ifndef FLEDGE_LIBFUZZER
-static uint32_t next(uint64_t *seed) {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*seed >> 32);
-}
-
-int main(int count, char **arguments) {
-    uint64_t seed = count > 1 ? strtoull(arguments[1], 0, 10) : 1;
-    const uint64_t ticks = count > 2 ? strtoull(arguments[2], 0, 10) : 100000;
-    uint64_t cases = 0;
-    for (; run < ticks; cases++) {
-        uint8_t data[CASE_BYTES];
-        for (int i = 0; i < CASE_BYTES; i++) data[i] = (uint8_t)(next(&seed) >> 24);
-        LLVMFuzzerTestOneInput(data, CASE_BYTES);
-    }
-    printf("%llu cases, %llu ticks, %llu of them moved by the policy, no finding\n", (unsigned long long)cases,
-           (unsigned long long)run, (unsigned long long)moved);
-    return moved > ticks / 100 ? 0 : 1;
-}
+int main(int count, char **arguments) { return fuzz_main(count, arguments, 100000); }
 #endif
