@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from fledge_export.build import compile_cortex_m4f
+from bare_image import compile_bare
 from fledge_export.image import FLASH, RAM, ImageError
 from fledge_hil.mcu import Mcu, McuFault
 
@@ -45,27 +45,13 @@ void Reset_Handler(void) {
     ready();
     for (;;) { }
 }
-__attribute__((section(".vectors"), used)) static const uint32_t *const vectors[2] = {
-    &_estack, (const uint32_t *)(uintptr_t)Reset_Handler};
-"""
-SCRIPT = """
-MEMORY { FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 64K
-         RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 16K }
-_estack = ORIGIN(RAM) + LENGTH(RAM);
-SECTIONS {
-  .text : { KEEP(*(.vectors)) KEEP(*(.text*)) *(.rodata*) } > FLASH
-  .data : { *(.data*) *(.bss*) } > RAM
-  /DISCARD/ : { *(.ARM.exidx*) }
-}
 """
 
 
 @pytest.fixture(scope="module")
 def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mcu")
-    (folder / "image.c").write_text(SOURCE)
-    (folder / "image.ld").write_text(SCRIPT)
-    return compile_cortex_m4f([folder / "image.c"], [], folder / "image.ld", folder / "image.elf")
+    return compile_bare(SOURCE, folder)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare_image import compile_bare
 from fledge_export import timing
-from fledge_export.build import compile_cortex_m4f
 from fledge_hil.mcu import Mcu
 from fledge_sim.tactile_sensor import pool_counts
 
@@ -28,29 +28,13 @@ void Reset_Handler(void) {
     ready();
     for (;;) { }
 }
-__attribute__((section(".vectors"), used)) static const uint32_t *const vectors[2] = {
-    &_estack, (const uint32_t *)(uintptr_t)Reset_Handler};
-"""
-SCRIPT = """
-MEMORY { FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 64K
-         RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 64K }
-_estack = ORIGIN(RAM) + LENGTH(RAM);
-SECTIONS {
-  .text : { KEEP(*(.vectors)) KEEP(*(.text*)) *(.rodata*) } > FLASH
-  .data : { *(.data*) *(.bss*) } > RAM
-  /DISCARD/ : { *(.ARM.exidx*) }
-}
 """
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("touch")
-    (folder / "main.c").write_text(SOURCE)
-    (folder / "image.ld").write_text(SCRIPT)
-    sources = [folder / "main.c", FIRMWARE / "arm/touch.c"]
-    entry = {"entry": "Reset_Handler"}
-    return compile_cortex_m4f(sources, [FIRMWARE / "arm"], folder / "image.ld", folder / "image.elf", **entry)
+    return compile_bare(SOURCE, folder, [FIRMWARE / "arm/touch.c"], [FIRMWARE / "arm"], ram="64K")
 
 
 @pytest.fixture
