@@ -25,7 +25,7 @@ STEPS = 20
 def tables(name: str, rounds: int) -> Iterator[Table]:
     """Of an arm by its name."""
     arm = arms.load(name)
-    rows = [_row(task, preset(arm), rounds) for task, preset in _presets().items()]
+    rows = [_row(task, preset(arm), rounds) for task, preset in arm_presets.TASKS.items()]
     touch = dataclasses.replace(arm_presets.insertion(arm), touch="pooled")
     rows.insert(2, _row("insertion", touch, rounds))
     yield Table(
@@ -40,15 +40,6 @@ def tables(name: str, rounds: int) -> Iterator[Table]:
         tuple(_batch(arm, options, rounds) for options in _variants()),
         ("Backlash as joints of their own; the environment has it in the way of the set-points, at no cost here.",),
     )
-
-
-def _presets() -> dict[str, Callable[[Arm], ArmConfig]]:
-    return {
-        "reach": arm_presets.reach,
-        "insertion": arm_presets.insertion,
-        "placement": arm_presets.placement,
-        "push": arm_presets.push,
-    }
 
 
 def _row(task: str, config: ArmConfig, rounds: int) -> tuple[str, int, str, float, float, float]:
