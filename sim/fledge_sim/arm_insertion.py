@@ -208,7 +208,8 @@ class Insertion:
     def touched(self, touch: ArmTouch, worlds: Index) -> None:
         """Begin episodes."""
         memory = self.memory
-        touch.begin(worlds, self.held.pose(worlds), memory["gel"][worlds], memory["pad_friction"][worlds])
+        force = self.held.force(memory["rest"], memory["gel"])[worlds, :3]
+        touch.begin(worlds, self.held.pose(worlds), memory["gel"][worlds], memory["pad_friction"][worlds], force)
 
     def feel(self, touch: ArmTouch) -> None:
         """Sample."""

@@ -3,7 +3,7 @@
 The pads stand still in the hand; the peg moves between them as its springs say, and its motion over a period is that
 from pose to pose. The gel's law per taxel is the springs' own, spread over the patch; the field's sum on each pad is
 then set to half of the springs' shear and the grip (docs/tactile.md, eq. 9), which the taxels alone miss by the rim of
-the gel that has none. Before the first period of an episode nothing has been sampled: zero.
+the gel that has none. The first sample of an episode is of the peg at rest in the grip.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class ArmTouch:
         self._arm, self._peg, self._period, self.n = arm, peg, period, n
         self.field = TactileField(n, pad=pad, threads=threads)
         self.sensor = TactileSensor(n, pad, model or SensorModel(period=period), threads=threads)
-        half = ((peg.bottom - peg.top) / 2, peg.half_width, peg.half_width)
-        self._shapes = tactile_shapes.box(half, n=n)
+        self._half = ((peg.bottom - peg.top) / 2, peg.half_width, peg.half_width)
+        self._shapes = tactile_shapes.box(self._half, n=n)
         length, width, _ = peg.patch(arm)
         self._share = pad.taxel_area / (length * width)
         self._before = np.zeros((n, 6))
@@ -55,16 +55,31 @@ class ArmTouch:
         """Start all worlds again as (2, n)."""
         self.sensor.identify(identity)
 
-    def begin(self, worlds: Index, pose: Float64, gel: Float64, friction: Float64) -> None:
-        """New episodes of worlds (m,): poses in the hand (m, 6), factors on the gel's stiffness, pads' friction."""
+    def begin(
+        self, worlds: Index, pose: Float64, gel: Float64, friction: Float64, force_on_peg: Float64 | None = None
+    ) -> None:
+        """New episodes of worlds (m,), and their first sample: the peg at rest.
+
+        Args:
+            pose: in the hand, (m, 6).
+            gel: factors on its stiffness, (m,).
+            friction: of the pads, (m,) [1].
+            force_on_peg: see `sample`.
+        """
         mask = np.zeros(self.n, np.bool_)
         mask[worlds] = True
         self.field.reset(mask)
         self.sensor.begin(mask)
-        self._before[worlds], self.pooled[worlds], self.force[worlds] = pose, 0.0, 0.0
+        self._before[worlds] = pose
         stiffness = self._peg.stiffness * self._share * gel
         law = (stiffness, Gel().damping * stiffness, SHEAR_SHARE * stiffness, friction)
         self.field.law[worlds] = np.stack(law, -1)
+        field, sensor = self.field.part(worlds), self.sensor.part(worlds)
+        shapes, total = tactile_shapes.box(self._half, n=len(worlds)), self._total(force_on_peg)
+        self.force[worlds] = field.update(self._motion(pose, pose, gel), shapes, self._period, total)
+        self.pooled[worlds] = sensor.sense(self.force[worlds]).reshape(len(worlds), -1)
+        self.field.put(worlds, field)
+        self.sensor.put(worlds, sensor)
 
     def sample(
         self, pose: Float64, gel: Float64, force_on_peg: Float64 | None = None, opened: Float64 | None = None
@@ -79,23 +94,27 @@ class ArmTouch:
         Returns:
             `force`.
         """
-        total = None
-        if force_on_peg is not None:
-            total = np.empty((self.n, 2, 3), np.float32)
-            total[:, :, 0] = self._peg.grip
-            total[:, :, 1:] = -(force_on_peg[:, None, None] @ PAD_AXES)[:, :, 0, :2] / 2
-        force = self.field.update(self.motion(pose, gel, opened), self._shapes, self._period, total, self.force)
+        motion = self._motion(pose, self._before, gel, opened)
+        force = self.field.update(motion, self._shapes, self._period, self._total(force_on_peg), self.force)
         self._before[:] = pose
         self.pooled[:] = self.sensor.sense(force).reshape(self.n, -1)
         return force
 
-    def motion(self, pose: Float64, gel: Float64, opened: Float64 | None = None) -> Motion:
-        """Of the peg's middle in each pad's frame."""
+    def _total(self, force_on_peg: Float64 | None) -> Float32 | None:
+        """What the field of each pad sums to, (m, 2, 3) [N]: the grip, and half of the shear."""
+        if force_on_peg is None:
+            return None
+        total = np.empty((len(force_on_peg), 2, 3), np.float32)
+        total[:, :, 0] = self._peg.grip
+        total[:, :, 1:] = -(force_on_peg[:, None, None] @ PAD_AXES)[:, :, 0, :2] / 2
+        return total
+
+    def _motion(self, pose: Float64, before: Float64, gel: Float64, opened: Float64 | None = None) -> Motion:
+        """Of the peg's middle in each pad's frame, for poses (m, 6) now and a period ago."""
         middle, turn = _middle(pose, self._peg.center)
-        before, _ = _middle(self._before, self._peg.center)
-        velocity = (middle - before) / self._period
-        turns = (pose - self._before)[:, [5, 4, 3]] / self._period
-        face = np.zeros((self.n, 2, 3))
+        velocity = (middle - _middle(before, self._peg.center)[0]) / self._period
+        turns = (pose - before)[:, [5, 4, 3]] / self._period
+        face = np.zeros((len(pose), 2, 3))
         face[:, :, 2] = (self._arm.grip_width / 2 - self._peg.grip / (self._peg.stiffness * gel))[:, None] * [-1, 1]
         face[:, 1, 2] += 0.0 if opened is None else opened
         back = np.swapaxes(PAD_AXES, 1, 2)

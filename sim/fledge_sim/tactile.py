@@ -12,7 +12,7 @@ read is tactile_reference.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -270,6 +270,17 @@ class TactileField:
         """Forget what was touched, in all environments or those of the mask (n,)."""
         chosen = slice(None) if mask is None else np.asarray(mask, bool)
         self._anchor[chosen], self._touching[chosen] = 0, 0
+
+    def part(self, environments: NDArray[np.intp]) -> TactileField:
+        """The field of some environments (m,), to be updated without the others; `put` takes it back."""
+        part = replace(self, n=len(environments))
+        part.law[:] = self.law[environments]
+        part._anchor[:], part._touching[:] = self._anchor[environments], self._touching[environments]
+        return part
+
+    def put(self, environments: NDArray[np.intp], part: TactileField) -> None:
+        """What these environments (m,) now remember."""
+        self._anchor[environments], self._touching[environments] = part._anchor, part._touching
 
     def get_state(self) -> dict[str, NDArray[Any]]:
         """Everything that the next update depends on beside its arguments; copies."""

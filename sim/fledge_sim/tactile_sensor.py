@@ -10,7 +10,8 @@ them, bit for bit. World i depends on (seed, i, its episode) only. Equations: do
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,25 @@ class TactileSensor:
                 self.threads,
             )
         )
+
+    def part(self, worlds: NDArray[np.intp]) -> TactileSensor:
+        """The sensors of some worlds (m,), to be read without the others; `put` takes them back."""
+        part = replace(self, n=len(worlds))
+        part._identity = self._identity[:, worlds]
+        for mine, place, its in self._shared(part, worlds):
+            its[:] = mine[place]
+        return part
+
+    def put(self, worlds: NDArray[np.intp], part: TactileSensor) -> None:
+        """What these worlds (m,) now remember."""
+        for mine, place, its in self._shared(part, worlds):
+            mine[place] = its
+
+    def _shared(self, part: TactileSensor, worlds: NDArray[np.intp]) -> Iterator[tuple[Any, Any, Any]]:
+        """Every array, where it keeps these worlds, and that of the part."""
+        for name in ("counts", *_STATE):
+            place = (slice(None), worlds) if name == "frames" else worlds
+            yield getattr(self, f"_{name}"), place, getattr(part, f"_{name}")
 
     def get_state(self) -> dict[str, NDArray[Any]]:
         """Everything that the next sample depends on; copies."""

@@ -77,7 +77,9 @@ def test_the_policy_has_touch_between_goal_and_actions() -> None:
     env, blind = ArmEnv(config, 3, seed=2), ArmEnv(dataclasses.replace(config, touch="none"), 3, seed=2)
     first, without = env.reset(), blind.reset()
     assert torch.equal(first[:, :24], without[:, :24])
-    assert (first[:, 24:120] == 0).all()
+    held = first[:, 24:120].reshape(3, 2, 16, 3).sum(2)
+    assert ((held[..., 0] > 3) & (held[..., 0] < 7)).all()  # the grip of 5 N, gains of the sensors
+    assert (held[..., 1:].abs() < 0.1).all()
     generator, later = torch.Generator().manual_seed(0), []
     for t in range(24):
         action = torch.rand(3, 5, generator=generator) - 0.5
@@ -94,3 +96,24 @@ def test_the_policy_has_touch_between_goal_and_actions() -> None:
     actions = [torch.rand(3, 5, generator=generator) - 0.5 for _ in range(24)]
     for expected, action in zip(later, actions[10:], strict=True):
         assert torch.equal(env.step(action).observation, expected)
+
+
+def test_an_episode_begins_in_the_grip_without_touching_other_worlds() -> None:
+    """Begun one by one or all at once; whoever goes on feels what he would have felt."""
+    together, apart = made(), made()
+    friction, forces = np.full(6, 0.8), np.tile([0.3, 0.0, 0.0], (6, 1))
+    start = POSES.copy()
+    start[:4] = 0
+    for touch in (together, apart):
+        moved(touch, forces)
+    going = together.get_state()
+    together.begin(np.arange(1, 6), start[1:], GEL[1:], friction[1:], forces[1:])
+    for world in (3, 1, 2, 5, 4):
+        apart.begin(np.array([world]), start[[world]], GEL[:1], friction[:1], forces[:1])
+    for name, values in together.get_state().items():
+        np.testing.assert_array_equal(values, apart.get_state()[name], name)
+        first = (slice(None), 0) if name == "sensor frames" else 0
+        np.testing.assert_array_equal(values[first], going[name][first], name)
+    first_sums = together.force[1:].sum((2, 3))
+    np.testing.assert_allclose(first_sums, np.tile([5.0, -0.15, 0.0], (5, 2, 1)), atol=2e-3)
+    np.testing.assert_array_equal(moved(together, forces), moved(apart, forces))
