@@ -1,7 +1,8 @@
 """How often a loop runs, where a counter decides: it starts at s, moves by d in every round, and is compared with e.
 
-s, d and e are what fledge_export.values finds; s and e may have a common unknown part, as two pointers into one array
-have. Where more than one exit is decided by a counter, the earliest counts. Any other loop has no bound here.
+s, d and e are what fledge_export.values finds, or what a branch on the way to the loop tells; s and e may have a common
+unknown part, as two pointers into one array have. Where more than one exit is decided by a counter, the earliest
+counts. Any other loop has no bound here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 
 from fledge_export.control_flow import Block, Function
 from fledge_export.loops import Loop, Shape
-from fledge_export.value_analysis import Values, decision
-from fledge_export.values import WORD, Unknown, Value, holds
+from fledge_export.value_analysis import Values, decision, taken
+from fledge_export.values import WORD, State, Unknown, Value, holds
 
 LONGEST = 1 << 16
 """Rounds that are looked at."""
@@ -67,12 +68,15 @@ def _test(function: Function, values: Values, loop: Loop, block: Block) -> Calla
     if decided is None:
         return None
     comparison, condition = decided
-    first, second = (_line(function, values, loop, value) for value in (comparison.first, comparison.second))
+    first, second = (
+        _told(_line(function, values, loop, value), values.entry[loop.header])
+        for value in (comparison.first, comparison.second)
+    )
     if first is None or second is None or first.base != second.base:
         return None
     if first.base is not None and (comparison.operation != "sub" or condition not in ("eq", "ne")):
         return None
-    leaves_when_taken = int(block.last.text.rsplit("#", 1)[1], 0) not in loop.body
+    leaves_when_taken = taken(block) not in loop.body
     ends = (first, second)
     return lambda count: (
         holds(comparison.operation, ends[0].at(count), ends[1].at(count), condition) == leaves_when_taken
@@ -91,6 +95,14 @@ def _line(function: Function, values: Values, loop: Loop, value: Value) -> _Line
     if base.place != loop.header or start is None or end is None or end.base != base or _inner(start, inside):
         return None
     return _Line(start.base, (start.offset + value.offset) & WORD, end.offset)
+
+
+def _told(line: _Line | None, state: State) -> _Line | None:
+    """With what a branch on the way to the loop has told about its base."""
+    if line is None or line.base is None or line.base not in state.learned:
+        return line
+    value = state.learned[line.base] + line.offset
+    return _Line(value.base, value.offset, line.step)
 
 
 def _inner(value: Value, inside: set[int]) -> bool:

@@ -73,7 +73,7 @@ class _Analysis:
         leave: dict[int, State] = {}
         outside: dict[int, Mapping[str, Value]] = {}
         for start in self._shape.order:
-            ways = [self._behind(leave[each], each) for each in self._before[start] if self._leads(each, start)]
+            ways = [self._behind(leave[each], each, start) for each in self._before[start] if self._leads(each, start)]
             if start == self._function.start:
                 ways.append(at_entry(start, arguments))
             if not ways:
@@ -98,11 +98,11 @@ class _Analysis:
             self.is_shared |= len(regions) > 1 and "stack" in regions
         return state
 
-    def _behind(self, state: State, place: int) -> State:
-        """Where a block's call returned to."""
+    def _behind(self, state: State, place: int, goal: int) -> State:
+        """On the way from a block to the next: what its branch says, or where its call returned to."""
         block = self._function.blocks[place]
         if block.callee is None:
-            return state
+            return _learn(block, state, goal)
         after = state.copy()
         after.flags = None
         for name in CLOBBERED:
@@ -221,6 +221,20 @@ def _met(state: State, condition: str) -> bool | None:
     return holds(compared.operation, compared.first.number, compared.second.number, condition)
 
 
+def _learn(block: Block, state: State, goal: int) -> State:
+    """With what an unknown is, if the branch at the end leads to `goal` only where it equals something known."""
+    decided = decision(block, state)
+    if decided is None or len(set(block.following)) != 2:
+        return state
+    compared, condition = decided
+    equal = condition == ("eq" if goal == taken(block) else "ne")
+    if compared.operation != "sub" or not equal or compared.first.base is None:
+        return state
+    after = state.copy()
+    after.learned[compared.first.base] = compared.second + -compared.first.offset
+    return after
+
+
 def _possible(block: Block, state: State) -> tuple[int, ...]:
     """Blocks that can come next: all, unless the branch at the end is decided by known numbers."""
     decided = decision(block, state)
@@ -230,9 +244,14 @@ def _possible(block: Block, state: State) -> tuple[int, ...]:
     first, second = compared.first.number, compared.second.number
     if first is None or second is None:
         return block.following
-    goal = int(block.last.text.rsplit("#", 1)[1], 0)
-    taken = holds(compared.operation, first, second, condition)
-    return (goal,) if taken else tuple(each for each in block.following if each != goal)
+    goal = taken(block)
+    met = holds(compared.operation, first, second, condition)
+    return (goal,) if met else tuple(each for each in block.following if each != goal)
+
+
+def taken(block: Block) -> int:
+    """Where the branch at the end of a block leads."""
+    return int(block.last.text.rsplit("#", 1)[1], 0)
 
 
 def decision(block: Block, state: State) -> tuple[Comparison, str] | None:

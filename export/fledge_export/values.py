@@ -91,10 +91,12 @@ class State:
     slots: dict[int, Value] = field(default_factory=dict)
     """Words of the stack by their offset from the stack pointer at entry"""
     flags: Comparison | None = None
+    learned: dict[Unknown, Value] = field(default_factory=dict)
+    """What unknowns are, by the branches on the way here that found them equal to something"""
 
     def copy(self) -> State:
         """Independent of this one."""
-        return State(dict(self.registers), dict(self.slots), self.flags)
+        return State(dict(self.registers), dict(self.slots), self.flags, dict(self.learned))
 
     @property
     def depth(self) -> int:
@@ -150,6 +152,9 @@ def join(place: int, ways: Sequence[State]) -> State:
     }
     if any(way.flags != result.flags for way in ways):
         result.flags = None
+    result.learned = {
+        what: value for what, value in result.learned.items() if all(way.learned.get(what) == value for way in ways)
+    }
     return result
 
 

@@ -62,22 +62,24 @@ void arm_watch_cycle(struct arm_watch *watch, const struct servos *servos, uint3
     watch->low_ms = lasting(watch->low_ms, low, ARM_LOW_MS);
 }
 
-/* What a servo's own state says; OK: nothing. */
+/* What a servo's own state says, the weightiest last; OK: nothing. All is asked of every joint: compilers give early
+   returns a loop with two entries, whose time export/fledge_export/wcet.py does not bound. */
 static enum arm_guard about_joint(const struct arm_watch *watch, const struct servos *servos, uint32_t j,
                                   uint32_t torque) {
-    const uint32_t error = servos->error[j];
     const uint32_t wrong_ms = torque ? ARM_WRONG_MS : SERVOS_CYCLE_MS; /* before torque comes on, once is enough */
-    if (servos->age_ms[j] > ARM_SILENT_MAX_MS) return ARM_GUARD_BUS;
-    if (watch->hot_ms[j] >= wrong_ms) return ARM_GUARD_HEAT;
-    if (watch->high_ms[j] >= wrong_ms) return ARM_GUARD_HIGH;
-    if (is_low(servos, j) && watch->low_ms >= ARM_LOW_MS) return ARM_GUARD_LOW;
-    if (watch->servo_ms[j] >= wrong_ms) return ARM_GUARD_SERVO;
-    if (torque && !(servos->torque >> j & 1u)) return ARM_GUARD_TORQUE;
-    const uint32_t strained = (error & BUS_ERROR_OVERLOAD) || watch->overload_ms[j] >= ARM_OVERLOAD_MS;
-    if (torque && strained) return ARM_GUARD_OVERLOAD; /* a servo says so until it gets torque again */
-    if (servos->jumped >> j & 1u) return ARM_GUARD_JUMP;
     const float low = lower[j] - ARM_LIMIT_MARGIN, high = upper[j] + ARM_LIMIT_MARGIN;
-    return servos->position[j] >= low && servos->position[j] <= high ? ARM_GUARD_OK : ARM_GUARD_LIMIT;
+    enum arm_guard reason = ARM_GUARD_OK;
+    reason = servos->position[j] >= low ? reason : ARM_GUARD_LIMIT;
+    reason = servos->position[j] <= high ? reason : ARM_GUARD_LIMIT;
+    reason = servos->jumped >> j & 1u ? ARM_GUARD_JUMP : reason;
+    reason = torque && watch->overload_ms[j] >= ARM_OVERLOAD_MS ? ARM_GUARD_OVERLOAD : reason;
+    reason = torque && (servos->error[j] & BUS_ERROR_OVERLOAD) ? ARM_GUARD_OVERLOAD : reason; /* until it gets torque */
+    reason = torque && !(servos->torque >> j & 1u) ? ARM_GUARD_TORQUE : reason;
+    reason = watch->servo_ms[j] >= wrong_ms ? ARM_GUARD_SERVO : reason;
+    reason = is_low(servos, j) && watch->low_ms >= ARM_LOW_MS ? ARM_GUARD_LOW : reason;
+    reason = watch->high_ms[j] >= wrong_ms ? ARM_GUARD_HIGH : reason;
+    reason = watch->hot_ms[j] >= wrong_ms ? ARM_GUARD_HEAT : reason;
+    return servos->age_ms[j] > ARM_SILENT_MAX_MS ? ARM_GUARD_BUS : reason;
 }
 
 static enum arm_guard about_start(const struct servos *servos) {

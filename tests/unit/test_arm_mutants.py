@@ -44,7 +44,8 @@ MUTANTS = (
      "arm_guard"),
     ("overload unguarded", "arm_guard.c", "watch->overload_ms[j] >= ARM_OVERLOAD_MS", "0", "arm_guard"),
     ("lost torque unguarded", "arm_guard.c", "torque && !(servos->torque >> j & 1u)", "0", "arm_guard"),
-    ("negative limit unguarded", "arm_guard.c", "servos->position[j] >= low && ", "", "arm_guard"),
+    ("negative limit unguarded", "arm_guard.c", "servos->position[j] >= low ? reason : ARM_GUARD_LIMIT", "reason",
+     "arm_guard"),
     ("old goal good enough", "arm_guard.c", "input->goal_age_ms > ARM_GOAL_AGE_MAX_MS", "0", "arm_guard"),
 )  # fmt: skip
 

@@ -36,6 +36,11 @@ ASSEMBLY(two_ends, "movs r1, #0\\n 1: adds r1, #1\\n cbz r0, 2f\\n cmp r1, #5\\n
          "bne 1b\\n bx lr")
 ASSEMBLY(ends_apart, "movs r1, #0\\n 1: adds r1, #1\\n cbz r0, 2f\\n cmp r1, #5\\n bne 1b\\n bx lr\\n 2: cmp r1, #6\\n"
          "bne 1b\\n bx lr")
+ASSEMBLY(told, "cbnz r0, 2f\\n mov r1, r0\\n 1: adds r1, #1\\n cmp r1, #6\\n bne 1b\\n 2: bx lr")
+ASSEMBLY(goes_on, "add r1, r0, #8\\n add r2, r0, #20\\n 1: adds r0, #4\\n cmp r0, r1\\n bne 1b\\n 2: adds r0, #4\\n"
+         "cmp r2, r0\\n bne 2b\\n bx lr")
+ASSEMBLY(told_otherwise, "cbz r0, 2f\\n mov r1, r0\\n 1: adds r1, #1\\n cmp r1, #6\\n bne 1b\\n 2: bx lr")
+ASSEMBLY(told_on_one_way, "cbz r0, 3f\\n nop\\n 3: mov r1, r0\\n 1: adds r1, #1\\n cmp r1, #6\\n bne 1b\\n bx lr")
 ASSEMBLY(trap, "svc 0\\n bx lr")
 ASSEMBLY(endless, "1: b 1b")
 
@@ -117,7 +122,7 @@ def test_longest_way_is_as_counted_by_hand(elf: Path, name: str, expected: tuple
     assert worst_case(elf, name).cycles == Cycles(*expected)
 
 
-@pytest.mark.parametrize(("name", "rounds"), [("nested", [3, 7]), ("totals", [9])])
+@pytest.mark.parametrize(("name", "rounds"), [("nested", [3, 7]), ("totals", [9]), ("told", [6]), ("goes_on", [2, 3])])
 def test_counters_tell_how_often_loops_run(elf: Path, name: str, rounds: list[int]) -> None:
     assert sorted(loop.rounds for loop in worst_case(elf, name).loops) == rounds
 
@@ -160,6 +165,8 @@ REFUSED = {
     "unsaved": (ControlFlowError, "unsaved changes r4 without saving it"),
     "two_entries": (ControlFlowError, "a loop of two_entries has two entries"),
     "endless": (WcetError, r"loop in endless \(image.c:\d+\) has no bound"),
+    "told_otherwise": (WcetError, "the loop in told_otherwise"),
+    "told_on_one_way": (WcetError, "the loop in told_on_one_way"),
     "trap": (TimingError, "does not know 'svc"),
 }
 
