@@ -16,17 +16,15 @@ from fledge_export.build import (
     compile_host,
     compile_object,
     firmware_directory,
-    host_compiler,
 )
 
 Target = Literal["cortex-m4f", "host"]
 BARE = Path(__file__).parent / "templates/bare/bare.c"
 
 
-def build_library(directory: Path, out: Path, *, reproducible: bool = False) -> Path:
-    """Shared library of the policy.c in `directory`, for HostPolicy; `reproducible`: without paths of this machine."""
-    compiler = (*host_compiler(), f"-ffile-prefix-map={directory}=.") if reproducible else ()
-    return compile_host([directory / "policy.c"], [directory], out, standard="c99", compiler=compiler)
+def build_library(directory: Path, out: Path) -> Path:
+    """Shared library of the policy.c in `directory`, for HostPolicy."""
+    return compile_host([directory / "policy.c"], [directory], out, standard="c99")
 
 
 def build_image(directory: Path, out: Path, compiler: CrossCompiler = "zig") -> Path:
@@ -40,7 +38,7 @@ def compile_policy(directory: Path, target: Target) -> Path:
     """The policy.c in `directory`, compiled into a file beside it. Raises BuildError."""
     if target == "cortex-m4f":
         return compile_object(directory / "policy.c", directory / "policy-cortex-m4f.o")
-    return build_library(directory, directory / "policy-host.so", reproducible=True)
+    return build_library(directory, directory / "policy-host.so")
 
 
 class HostPolicy:

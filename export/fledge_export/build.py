@@ -8,16 +8,20 @@ libm and libc is itself a check: a soft-float, double or library call becomes an
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 from fledge_sim.errors import FledgeError
+
+from fledge_export import object_cache
 
 WARNINGS = (
     *("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Wvla"),
@@ -69,8 +73,8 @@ def compile_host(
     compiler: Sequence[str] = (),
 ) -> Path:
     """Shared library for ctypes at `out`, by gcc, cc, clang, or zig. Raises BuildError with the compiler's words."""
-    command = [*(compiler or host_compiler()), f"-std={standard}", *WARNINGS, *EXACT, "-shared", "-fPIC"]
-    return compile_command(command, sources, include_dirs, out)
+    command = [*(compiler or host_compiler()), f"-std={standard}", *WARNINGS, *EXACT, "-fPIC"]
+    return _compile_and_link(command, ["-shared"], sources, include_dirs, out)
 
 
 def compile_cortex_m4f(
@@ -85,8 +89,8 @@ def compile_cortex_m4f(
 ) -> Path:
     """Bare-metal ELF at `out`. Raises BuildError with the compiler's words."""
     link = ("-T", str(linker_script), "-Wl,--gc-sections", f"-Wl,-e,{entry}")
-    flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS, *link)
-    return compile_command([*cross_compiler(compiler), *flags], sources, include_dirs, out)
+    flags = (*CORTEX_M4F[compiler], f"-std={standard}", *WARNINGS, *EXACT, *_SECTIONS)
+    return _compile_and_link([*cross_compiler(compiler), *flags], link, sources, include_dirs, out)
 
 
 def compile_object(source: Path, out: Path, *, standard: str = "c99", compiler: CrossCompiler = "zig") -> Path:
@@ -133,9 +137,7 @@ def compile_command(
     Raises:
         BuildError: with the compiler's words.
     """
-    for path in (*sources, *include_dirs):
-        if not path.exists():
-            raise BuildError(f"{path} does not exist; export the policy before building")
+    _demand((*sources, *include_dirs))
     out.parent.mkdir(parents=True, exist_ok=True)
     includes = [argument for directory in include_dirs for argument in ("-I", str(directory))]
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".build-") as scratch:
@@ -149,6 +151,40 @@ def compile_command(
             raise BuildError(f"compiling {out.name} failed:\n{_first_errors(result.stderr)}")
         os.replace(built, out)
     return out
+
+
+def _compile_and_link(
+    command: Sequence[str], link: Sequence[str], sources: Sequence[Path], include_dirs: Sequence[Path], out: Path
+) -> Path:
+    """As compile_command, but only of what fledge_export.object_cache does not hold.
+
+    An object may serve in another folder, so no path of this machine gets into it.
+    """
+    folders = {Path.cwd(), *(source.parent for source in sources), *include_dirs}
+    compile_only = [*command, *(f"-ffile-prefix-map={folder}=." for folder in sorted(folders)), "-c"]
+
+    def build(index: int, source: Path) -> Path:
+        made, name = Path(scratch) / f"{index}" / f"{source.stem}.o", object_cache.key(command, source, include_dirs)
+        if (kept := object_cache.find(name)) is None:
+            compile_command(compile_only, [source], include_dirs, made)
+            object_cache.keep(name, made.read_bytes())
+        else:
+            made.parent.mkdir()
+            made.write_bytes(kept)
+        return made
+
+    _demand((*sources, *include_dirs))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".build-") as scratch:
+        with ThreadPoolExecutor() as pool:
+            objects = list(pool.map(build, itertools.count(), sources))
+        return compile_command([*command, *link], objects, [], out)
+
+
+def _demand(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise BuildError(f"{path} does not exist; export the policy before building")
 
 
 def _first_errors(text: str, count: int = 6) -> str:
