@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -29,8 +30,9 @@ EXPERT = dataclasses.replace(SMALL, senses="truth")
 COPY = ImitationConfig(
     task="reach",
     senses="joints",
+    network="mlp",
     iterations=6,
-    imitation=ImitationNumbers(environments=8, horizon=5, hidden=(16,), capacity=300, batch=20),
+    imitation=ImitationNumbers(environments=8, horizon=5, hidden=(16,), capacity=300, batch=20, passes=2, window=3),
 )
 """Needs a teacher."""
 
@@ -70,13 +72,44 @@ def test_an_expert_sees_what_its_students_worlds_show_it() -> None:
 def test_aacd_begins_with_the_experts_critic_and_holds_it_for_a_while(expert: Path) -> None:
     known = teacher.load(expert)
     assert known.origin.senses == "truth"
+    assert known.critic is not None
+    theirs = known.critic.network.parameter
     run = Arm(dataclasses.replace(SMALL, teacher=str(expert), frozen=2))
-    assert np.array_equal(run._learner.critic.parameter, known.critic.parameter)
-    assert np.array_equal(run._normalised.privileged_statistics.mean, known.privileged.mean)
+    assert np.array_equal(run._learner.critic.parameter, theirs)
+    assert np.array_equal(run._normalised.privileged_statistics.mean, known.critic.statistics.mean)
     run.advance()  # two iterations
-    assert np.array_equal(run._learner.critic.parameter, known.critic.parameter)
+    assert np.array_equal(run._learner.critic.parameter, theirs)
     run.advance()
-    assert not np.array_equal(run._learner.critic.parameter, known.critic.parameter)
+    assert not np.array_equal(run._learner.critic.parameter, theirs)
+
+
+def test_a_student_goes_on_by_reward_with_what_it_sees_through(expert: Path, tmp_path: Path) -> None:
+    """An imitation with memory, then PPO: the same policy at first, and the statistics under it stand still."""
+    imitation = dataclasses.replace(COPY, teacher=str(expert), network="gru")
+    recorded.train(tmp_path, imitation)
+    first = runs.load_result(tmp_path).policy
+    assert (first.contract.network.kind, first.contract.network.hidden) == ("gru", (16,))
+    with pytest.raises(FledgeError, match="no critic"):
+        trainer.start(dataclasses.replace(SMALL, teacher=str(tmp_path)))
+    with pytest.raises(FledgeError, match="give --senses joints"):
+        trainer.start(dataclasses.replace(EXPERT, student=str(tmp_path)))
+    with pytest.raises(FledgeError, match=r"give --actor gru --ppo\.hidden 16"):
+        trainer.start(dataclasses.replace(SMALL, student=str(tmp_path)))
+    numbers = dataclasses.replace(NUMBERS, hidden=(16,))
+    config = dataclasses.replace(SMALL, student=str(tmp_path), teacher=str(expert), network="gru", ppo=numbers)
+    run = Arm(config)
+    begun = run.policy()
+    assert all(np.array_equal(begun.weights[name], first.weights[name]) for name in first.weights)
+    mean = run._normalised.observation_statistics.mean.copy()
+    run.advance()
+    assert np.array_equal(run._normalised.observation_statistics.mean, mean)
+    kept = {key: array.copy() for key, array in run.state().items()}
+    run.advance()
+    resumed = Arm(config)
+    resumed.restore(kept)
+    resumed.advance()
+    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(run.policy())
+    assert not np.array_equal(run.policy().weights["gru.weight_hidden"], begun.weights["gru.weight_hidden"])
 
 
 def test_dagger_and_cloning_end_with_different_students(expert: Path) -> None:
@@ -87,13 +120,14 @@ def test_dagger_and_cloning_end_with_different_students(expert: Path) -> None:
         while not run.done:
             shares.append(run.advance().scalars["expert_share"])
         assert shares[-1] == (1.0 if method == "cloning" else 0.0)
-        assert int(run._learner._count) == 4 * 5 * 8  # the rows of the first two iterations were forgotten
+        assert int(run._learner._count) == 4 * 5  # the steps of the first two iterations were forgotten
         students.append(run._learner.actor.parameter.copy())
     assert not np.array_equal(*students)
 
 
-def test_an_imitation_goes_on_to_the_same_bytes(expert: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(COPY, teacher=str(expert))
+@pytest.mark.parametrize("network", ["mlp", "gru"])
+def test_an_imitation_goes_on_to_the_same_bytes(expert: Path, network: Literal["mlp", "gru"]) -> None:
+    config = dataclasses.replace(COPY, teacher=str(expert), network=network)
     through = trainer.start(config)
     through.advance()
     kept = {key: array.copy() for key, array in through.state().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,20 @@ import torch
 from fledge_sim.environment import Step
 from fledge_sim.errors import FledgeError
 from fledge_train import teacher
+from fledge_train.curriculum import Line
 from fledge_train.dense import Network
 from fledge_train.history_encoder import HistoryLearner, HistoryNumbers
 from fledge_train.imitation import ImitationNumbers, Imitator
 from fledge_train.normaliser import Normalised, Statistics
 from fledge_train.ppo import Learner
 from fledge_train.ppo_config import PpoNumbers
-from fledge_train.teacher import Origin, Teacher
+from fledge_train.recurrent import Gru
+from fledge_train.teacher import Critic, Origin, Teacher
 from torch import Tensor
 
-NUMBERS = ImitationNumbers(environments=16, horizon=10, hidden=(16,), capacity=2000, batch=100, passes=3)
+NUMBERS = ImitationNumbers(
+    environments=16, horizon=10, hidden=(16,), capacity=2000, batch=100, passes=3, mixing=0.5, noise=Line(0.1, 0.1)
+)
 ORIGIN = Origin("so101", "reach", "truth", ("task", "smoothness"))
 
 
@@ -65,12 +70,12 @@ def test_cloning_lets_the_expert_act_and_dagger_hands_over() -> None:
     dagger, point = imitator(dagger=True)
     assert [dagger.expert_share(progress) for progress in (0.0, 0.25, 0.5, 1.0)] == [1, 0.5, 0, 0]
     theirs, own = dagger.wanted.copy(), dagger.actor.infer(dagger.observation).copy()
-    dagger._step(np.random.Generator(np.random.PCG64(0)), 0.5)
+    dagger._step(np.random.Generator(np.random.PCG64(0)), 0.5, 0.1)
     acted = point.taken[-1].numpy()
     by_expert = np.abs(acted - theirs) < np.abs(acted - own)
     assert 2 < by_expert.sum() < 14
-    assert np.abs(acted - np.where(by_expert, theirs, own)).max() < 5 * NUMBERS.noise
-    assert np.array_equal(dagger._shown[:16], theirs)  # whoever acts, the expert is what is learned
+    assert 0.02 < np.abs(acted - np.where(by_expert, theirs, own)).max() < 5 * 0.1
+    assert np.array_equal(dagger._shown[0], theirs)  # whoever acts, the expert is what is learned
 
 
 def test_both_learn_what_the_expert_would_do() -> None:
@@ -84,12 +89,12 @@ def test_both_learn_what_the_expert_would_do() -> None:
         for _ in range(15):
             point.step(torch.from_numpy(student.actor.infer(point._look().numpy()).copy()))
         assert float(point.x.abs().max()) < 0.1
-        assert int(student._count) == 30 * 10 * 16  # more than is kept
-        assert student._seen.shape == (2000, 2)
+        assert int(student._count) == 30 * 10  # more than is kept
+        assert student._seen.shape == (125, 16, 2)
 
 
 def test_numbers_that_cannot_work_are_refused() -> None:
-    for wrong in ({"batch": 0}, {"hidden": ()}, {"mixing": 1.5}, {"noise": -0.1}, {"passes": 0.0}):
+    for wrong in ({"batch": 0}, {"hidden": ()}, {"mixing": 1.5}, {"noise": Line(-0.1, 0)}, {"passes": 0.0}):
         with pytest.raises(FledgeError, match="training configuration"):
             ImitationNumbers(**wrong)  # type: ignore[arg-type]
 
@@ -100,7 +105,7 @@ def a_teacher(groups: int = 2) -> Teacher:
     observation.add(draw.standard_normal((50, 2)).astype(np.float32) + 3)
     privileged.add(draw.standard_normal((50, 1)).astype(np.float32) * 9)
     actor, critic = Network((2, 8, 1), "tanh", "tanh", 1), Network((1, 8, groups), "tanh", "linear", 2)
-    return Teacher(ORIGIN, actor, critic, observation, privileged)
+    return Teacher(ORIGIN, actor, observation, Critic(critic, privileged))
 
 
 def learner(groups: int = 2, history: bool = False) -> tuple[Learner, Normalised]:
@@ -117,8 +122,21 @@ def test_a_teacher_comes_back_and_acts_the_same(tmp_path: Path) -> None:
     assert theirs.origin == ORIGIN
     seen = np.array([[3.0, 2.0], [4.0, 1.0]], np.float32)
     assert np.array_equal(theirs.act(seen), ours.act(seen))
-    assert np.array_equal(theirs.critic.parameter, ours.critic.parameter)
-    assert np.array_equal(theirs.privileged.deviation, ours.privileged.deviation)
+    assert ours.critic is not None
+    assert theirs.critic is not None
+    assert np.array_equal(theirs.critic.network.parameter, ours.critic.network.parameter)
+    assert np.array_equal(theirs.critic.statistics.deviation, ours.critic.statistics.deviation)
+
+
+def test_a_student_that_remembers_comes_back_without_a_critic(tmp_path: Path) -> None:
+    ours = replace(a_teacher(), actor=Gru((2, 4, 1), 3), critic=None)
+    teacher.save(tmp_path / teacher.FILE, ours)
+    theirs = teacher.load(tmp_path)
+    assert isinstance(theirs.actor, Gru)
+    assert theirs.critic is None
+    assert np.array_equal(theirs.actor.parameter, ours.actor.parameter)
+    with pytest.raises(FledgeError, match="cannot be asked"):
+        theirs.act(np.zeros((1, 2), np.float32))
 
 
 def test_a_lent_critic_brings_what_it_sees_through() -> None:
@@ -126,9 +144,10 @@ def test_a_lent_critic_brings_what_it_sees_through() -> None:
     ours = a_teacher()
     student, environment = learner()
     actor = student.actor.parameter.copy()
+    assert ours.critic is not None
     ours.lend_critic(student, environment.privileged_statistics)
     raw = np.array([[0.4], [-7.0]], np.float32)
-    expected = ours.critic.infer(ours.privileged.normalised(raw)).copy()
+    expected = ours.critic.network.infer(ours.critic.statistics.normalised(raw)).copy()
     assert np.array_equal(student.critic.infer(environment._truth(raw)), expected)
     assert np.array_equal(student.actor.parameter, actor)
     with pytest.raises(FledgeError, match="same task"):
@@ -145,7 +164,7 @@ def test_what_is_no_teacher_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FledgeError, match="no teacher file"):
         teacher.load(tmp_path / "policy.npz")
     diverged = a_teacher()
-    diverged.critic.parameter[:] = np.nan
+    diverged.actor.parameter[:] = np.nan
     teacher.save(tmp_path / teacher.FILE, diverged)
     with pytest.raises(FledgeError, match="diverged"):
         teacher.load(tmp_path)

@@ -21,7 +21,7 @@ SENTENCES: Mapping[Name, str] = {
     "td3": "the recipe of Learning to Fly in Seconds: 300 000 steps in half a minute of one core",
     "sac": "soft actor-critic, off-policy; for tasks without gradients of the simulator",
     "ppo": "proximal policy optimisation, on-policy and in parallel; likewise",
-    "arm": "ppo on an arm: critic that knows the truth, reward in groups, a teacher's critic if there is one (AACD)",
+    "arm": "ppo on an arm: critic that knows the truth, reward in groups; AACD with a teacher's critic",
     "imitation": "behaviour cloning and DAgger of an arm's teacher",
 }
 """What the command line says of each."""
@@ -64,11 +64,13 @@ def find(name: str) -> Algorithm:
     if name == "arm":
         from fledge_train import arm_config
 
-        return Algorithm(arm_config.ArmPpoConfig, arm_config.PRESETS, ("mlp",), _begin_arm, "arm")
+        return Algorithm(arm_config.ArmPpoConfig, arm_config.PRESETS, ("mlp", "gru"), _begin_arm, "arm")
     if name == "imitation":
         from fledge_train import arm_config
 
-        return Algorithm(arm_config.ImitationConfig, arm_config.IMITATION_PRESETS, ("mlp",), _begin_imitation, "arm")
+        return Algorithm(
+            arm_config.ImitationConfig, arm_config.IMITATION_PRESETS, ("gru", "mlp"), _begin_imitation, "arm"
+        )
     raise FledgeError(f"no algorithm '{name}'; choose one of {', '.join(NAMES)}")
 
 

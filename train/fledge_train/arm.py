@@ -1,19 +1,19 @@
-"""PPO on an arm, as a trainer: asymmetric from the start, or with an expert's critic (AACD)."""
+"""PPO on an arm, as a trainer: asymmetric from the start, or with an expert's critic (AACD) and a student's actor."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 
-from fledge_train import arm_worlds, teacher
+from fledge_train import arm_worlds
 from fledge_train.arm_config import ArmPpoConfig
 from fledge_train.arm_trainer import CHUNK, ArmTrainer
-from fledge_train.dense import Network
 from fledge_train.history_encoder import HistoryLearner
 from fledge_train.ppo import Figures, Learner
-from fledge_train.teacher import Origin, Teacher
+from fledge_train.recurrent import one_thread
+from fledge_train.recurrent_ppo import RecurrentLearner
+from fledge_train.teacher import Critic
 from fledge_train.trainer import Progress
 
 
@@ -28,13 +28,16 @@ class Arm(ArmTrainer):
         super().__init__(c, "arm", c.ppo.environments, c.ppo.hidden)
         self._groups = self._worlds.reward_groups
         seed = int(self._stream("networks").integers(2**62))
-        kind = HistoryLearner if c.history.code else Learner
+        kind = RecurrentLearner if c.network == "gru" else HistoryLearner if c.history.code else Learner
         first, weights = np.zeros(self.contract.outputs, np.float32), self._weights(0.0)
         self._learner = kind(self._normalised, self.contract.outputs, c.ppo, seed, first, weights, c.pace)
         if isinstance(self._learner, HistoryLearner):
             self._learner.begin_history(c.history, seed)
         if c.teacher:
             arm_worlds.load_teacher(c).lend_critic(self._learner, self._normalised.privileged_statistics)
+        if c.student:
+            arm_worlds.load_student(c).lend_actor(self._learner, self._normalised.observation_statistics)
+            self._normalised.observation_held = True
         self._keep()
 
     def _weights(self, progress: float) -> list[float]:
@@ -50,7 +53,8 @@ class Arm(ArmTrainer):
             np.minimum(spread, math.log(self.config.exploration.at(done / total)), out=spread)
             self._worlds.set_difficulty(self.config.difficulty * self.config.curriculum.at(done / total))
             self._learner.critic_frozen = bool(self.config.teacher) and done < self.config.frozen
-            figures.append(self._learner.iterate(self._stream(str(done)), done / total))
+            with one_thread():
+                figures.append(self._learner.iterate(self._stream(str(done)), done / total))
             self._require_finite(figures[-1].gradient_norm, "Lower pace.most and ppo.learning-rate")
             self._normalised.learn()
             self._iteration += 1
@@ -74,10 +78,5 @@ class Arm(ArmTrainer):
             },
         )
 
-    def leave(self, folder: Path) -> None:
-        """teacher.npz beside the policy."""
-        actor = Network(self._learner.actor.sizes, "tanh", "tanh")
-        actor.set_weights(self._learner.actor.weights())
-        seen, truth = self._normalised.observation_statistics, self._normalised.privileged_statistics
-        origin = Origin(self.contract.robot, self.config.task, self.config.senses, self._groups)
-        teacher.save(folder / teacher.FILE, Teacher(origin, actor, self._learner.critic, seen, truth))
+    def _critic(self) -> Critic:
+        return Critic(self._learner.critic, self._normalised.privileged_statistics)

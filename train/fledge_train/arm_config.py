@@ -23,6 +23,7 @@ Task = Literal["reach", "insertion", "placement", "push"]
 TASKS: tuple[Task, ...] = get_args(Task)
 Senses = Literal["joints", "touch", "truth"]
 Method = Literal["cloning", "dagger"]
+Network = Literal["gru", "mlp"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class ArmPpoConfig:
     """Level of the task's own coordinates, such as how well the hole is known; 0 easy, 1 as it is meant."""
     curriculum: Line = Line(1.0, 1.0)
     """Share of the difficulty that episodes have, over the run."""
+    network: Network = "mlp"
+    """The actor's kind: gru remembers, an mlp does not. `--actor` sets it with the sizes that suit it."""
     seed: int = 0
     """Of everything random; the same seed gives the same weights on the same machine."""
     iterations: int = 150
@@ -78,16 +81,25 @@ class ArmPpoConfig:
     """Folder of an expert's run: begin with its critic and what that sees through (AACD)."""
     frozen: int = 10
     """Iterations for which a teacher's critic stays as it is."""
+    student: str = ""
+    """Folder of a run of the same senses, such as an imitation's: begin with its actor and what that sees through."""
 
     def __post_init__(self) -> None:
         _check(self.iterations, self.seed, self.difficulty)
         if self.frozen < 0:
             raise FledgeError("training configuration: frozen must not be negative")
+        if self.network == "gru":
+            _check_gru(self.ppo.hidden)
+            if self.ppo.minibatches > self.ppo.environments:
+                raise FledgeError("training configuration: a gru's minibatches are whole worlds, give as many at most")
+            if self.history.code:
+                raise FledgeError("training configuration: a gru has a memory of its own; history.code is for an mlp")
 
     @property
     def label(self) -> str:
         """Robot, task, senses, and how."""
-        return f"{Path(self.robot).stem}-{self.task}-{self.senses}" + ("-aacd" if self.teacher else "")
+        how = "-aacd" if self.teacher else "-student" if self.student else "-gru" if self.network == "gru" else ""
+        return f"{Path(self.robot).stem}-{self.task}-{self.senses}{how}"
 
 
 @dataclass(frozen=True)
@@ -107,20 +119,25 @@ class ImitationConfig:
     """cloning: the expert acts. dagger: more and more the student does."""
     teacher: str = ""
     """Folder of the expert's run."""
+    network: Network = "gru"
+    """The student's kind: gru remembers, an mlp does not. `--actor` sets it with the sizes that suit it."""
     seed: int = 0
     """Of everything random."""
-    iterations: int = 60
+    iterations: int = 90
     """Each: every world acts for the horizon, then the student learns from all that was seen."""
     imitation: ImitationNumbers = ImitationNumbers()
     """The algorithms' own numbers."""
 
     def __post_init__(self) -> None:
         _check(self.iterations, self.seed, self.difficulty)
+        if self.network == "gru":
+            _check_gru(self.imitation.hidden)
 
     @property
     def label(self) -> str:
         """Robot, task, senses, and how."""
-        return f"{Path(self.robot).stem}-{self.task}-{self.senses}-{self.method}"
+        how = self.method + ("" if self.network == "gru" else "-mlp")
+        return f"{Path(self.robot).stem}-{self.task}-{self.senses}-{how}"
 
 
 def _check(iterations: int, seed: int, difficulty: float) -> None:
@@ -130,7 +147,16 @@ def _check(iterations: int, seed: int, difficulty: float) -> None:
         raise FledgeError(f"training configuration: difficulty is {difficulty}, it must lie in 0..1")
 
 
-def reach(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
+def _check_gru(hidden: tuple[int, ...]) -> None:
+    if len(hidden) != 1:
+        raise FledgeError("training configuration: a gru has exactly one hidden size, its units of memory")
+
+
+MEMORY = 48
+"""Units of a gru: with touch, inference takes less than 1 ms of a Cortex-M4F; with 64 it does not."""
+
+
+def reach(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """The tip to a place: a minute or two of one core."""
     numbers = PpoNumbers(
         environments=256,
@@ -141,13 +167,14 @@ def reach(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
         learning_rate=Cosine(2e-3, 1e-4),
         discount=0.97,
         deviation=0.5,
+        hidden=(MEMORY,) if actor == "gru" else (64, 64),
     )
-    return ArmPpoConfig(robot=robot, seed=seed, task="reach", iterations=130, ppo=numbers)
+    return ArmPpoConfig(robot=robot, seed=seed, task="reach", iterations=130, ppo=numbers, network=actor)
 
 
-def contact(task: Task, robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
+def contact(task: Task, robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """A task in contact: longer, with smaller first movements and a discount that looks further ahead."""
-    begun = reach(robot, seed)
+    begun = reach(robot, seed, actor)
     numbers = dataclasses.replace(begun.ppo, discount=0.98, environments=128, horizon=32, deviation=0.2)
     return dataclasses.replace(
         begun,
@@ -159,29 +186,46 @@ def contact(task: Task, robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
     )
 
 
-def insertion(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
+def insertion(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """The peg into its hole."""
-    return contact("insertion", robot, seed)
+    return contact("insertion", robot, seed, actor)
 
 
-def placement(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
+def placement(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """The peg upright on its pad."""
-    return contact("placement", robot, seed)
+    return contact("placement", robot, seed, actor)
 
 
-def push(robot: str = "so101", seed: int = 0) -> ArmPpoConfig:
+def push(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """A block to a place."""
-    return contact("push", robot, seed)
+    return contact("push", robot, seed, actor)
 
 
-def imitation(robot: str = "so101", seed: int = 0) -> ImitationConfig:
+def aacd(robot: str = "so101", seed: int = 0, actor: Network = "gru") -> ArmPpoConfig:
+    """The insertion by touch from where an imitation ended: at full difficulty, with little noise and small steps."""
+    begun = insertion(robot, seed, actor)
+    numbers = dataclasses.replace(begun.ppo, epochs=4, learning_rate=Cosine(5e-4, 1e-4), deviation=0.1)
+    return dataclasses.replace(
+        begun,
+        senses="touch",
+        ppo=numbers,
+        pace=Pace(target=0.01, most=3e-3),
+        curriculum=Line(1.0, 1.0),
+        exploration=Line(0.1, 0.04, until=0.9),
+    )
+
+
+def imitation(
+    robot: str = "so101", seed: int = 0, actor: Network = "gru", method: Method = "dagger"
+) -> ImitationConfig:
     """DAgger of the insertion."""
-    return ImitationConfig(robot=robot, seed=seed)
+    numbers = ImitationNumbers(hidden=(MEMORY,) if actor == "gru" else (64, 64))
+    return ImitationConfig(robot=robot, seed=seed, network=actor, method=method, imitation=numbers)
 
 
-def cloning(robot: str = "so101", seed: int = 0) -> ImitationConfig:
+def cloning(robot: str = "so101", seed: int = 0, actor: Network = "gru") -> ImitationConfig:
     """Behaviour cloning of the insertion."""
-    return ImitationConfig(robot=robot, seed=seed, method="cloning")
+    return imitation(robot, seed, actor, "cloning")
 
 
 PRESETS: dict[str, Callable[..., ArmPpoConfig]] = {
@@ -189,7 +233,8 @@ PRESETS: dict[str, Callable[..., ArmPpoConfig]] = {
     "insertion": insertion,
     "placement": placement,
     "push": push,
+    "aacd": aacd,
 }
-"""By task, the first is the default."""
+"""By task, the first is the default; and aacd."""
 IMITATION_PRESETS: dict[str, Callable[..., ImitationConfig]] = {"dagger": imitation, "cloning": cloning}
 """By method, the first is the default."""

@@ -9,6 +9,7 @@ from fledge_train import arm_worlds
 from fledge_train.arm_config import ImitationConfig
 from fledge_train.arm_trainer import CHUNK, ArmTrainer
 from fledge_train.imitation import Imitated, Imitator
+from fledge_train.recurrent import one_thread
 from fledge_train.trainer import Progress
 
 LOOKED = 2
@@ -31,7 +32,8 @@ class Imitation(ArmTrainer):
 
         seed = int(self._stream("networks").integers(2**62))
         dagger, outputs = c.method == "dagger", self.contract.outputs
-        self._learner = Imitator(self._normalised, act, outputs, c.imitation, dagger, seed)
+        recurrent = c.network == "gru"
+        self._learner = Imitator(self._normalised, act, outputs, c.imitation, dagger, seed, recurrent)
         self._keep()
 
     def advance(self) -> Progress:
@@ -39,7 +41,8 @@ class Imitation(ArmTrainer):
         results: list[Imitated] = []
         while len(results) < CHUNK and not self.done:
             done, total = int(self._iteration), self.config.iterations
-            results.append(self._learner.iterate(self._stream(str(done)), done / total))
+            with one_thread():
+                results.append(self._learner.iterate(self._stream(str(done)), done / total))
             self._require_finite(results[-1].gradient_norm, "Lower imitation.learning-rate")
             if done < LOOKED:
                 self._normalised.learn()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from fledge_sim.contract import TrainingRecord
+from fledge_sim.contract import NetworkShape, TrainingRecord
 from fledge_sim.policy import Policy
 from fledge_sim.randomize import stream
 
-from fledge_train import arm_worlds
+from fledge_train import arm_worlds, teacher
 from fledge_train.arm_config import ArmPpoConfig, ImitationConfig
+from fledge_train.arm_worlds import Layers
 from fledge_train.dense import Network
 from fledge_train.normaliser import Normalised
+from fledge_train.recurrent import Gru
 from fledge_train.runs import code_version
+from fledge_train.teacher import Critic, Origin, Teacher
 from fledge_train.trainer import Diverged, Snapshot, put
 
 CHUNK = 2
@@ -24,7 +28,9 @@ CHUNK = 2
 class Learning(Protocol):
     """What improves the actor."""
 
-    actor: Network
+    @property
+    def actor(self) -> Network | Gru:
+        """On normalised observations."""
 
     def arrays(self) -> Snapshot:
         """Everything that it remembers, live."""
@@ -45,7 +51,7 @@ class ArmTrainer:
         self._algorithm = algorithm
         record = TrainingRecord(algorithm, config.seed, code_version(), dataclasses.asdict(config))
         self._worlds = arm_worlds.begin(config, environments, config.seed)
-        self.contract = arm_worlds.contract_of(self._worlds, hidden, record)
+        self.contract = arm_worlds.contract_of(self._worlds, NetworkShape(config.network, hidden), record)
         self._normalised = Normalised(self._worlds)
         self._iteration = np.zeros((), np.int64)
 
@@ -67,18 +73,29 @@ class ArmTrainer:
 
     def _keep(self) -> None:
         """The weights of now are good."""
-        self._good = self._actor()
+        self._good = self._layers()
 
-    def _actor(self) -> Network:
-        """The actor of now on raw observations, as one network of its own."""
+    def _layers(self) -> Layers:
+        """Copies of those of the actor of now, on raw observations."""
         (weight, bias), *others = self._learner.actor.weights()
-        network = Network(self._learner.actor.sizes, "tanh", "tanh")
-        network.set_weights([self._normalised.observation_statistics.fold(weight, bias), *others])
-        return network
+        return [self._normalised.observation_statistics.fold(weight, bias), *others]
 
     def policy(self) -> Policy:
         """With the weights of now and the normaliser in them; it moves by the mean."""
-        return arm_worlds.policy_of(self.contract, self._actor())
+        return arm_worlds.policy_of(self.contract, self._layers())
+
+    def _critic(self) -> Critic | None:
+        """With the statistics through which it sees the truth; None: this algorithm has none."""
+        return None
+
+    def leave(self, folder: Path) -> None:
+        """teacher.npz beside the policy."""
+        origin = Origin(self.contract.robot, self.config.task, self.config.senses, self._worlds.reward_groups)
+        actor, seen = self._learner.actor, self._normalised.observation_statistics
+        if not isinstance(actor, Gru):
+            actor = Network(actor.sizes, "tanh", "tanh")
+            actor.set_weights(self._learner.actor.weights())
+        teacher.save(folder / teacher.FILE, Teacher(origin, actor, seen, self._critic()))
 
     def _arrays(self) -> Snapshot:
         mine = {"iteration": self._iteration} | self._learner.arrays()

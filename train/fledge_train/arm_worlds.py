@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,6 @@ from torch import Tensor
 
 from fledge_train import teacher
 from fledge_train.arm_config import ArmPpoConfig, ImitationConfig, Senses
-from fledge_train.dense import Network
 from fledge_train.teacher import Teacher
 from fledge_train.trainer import Snapshot, put
 
@@ -37,6 +35,8 @@ SCALES = {"joint_velocity": 0.25, "joint_load": 8.0, "tip": 4.0, "goal": 8.0, "t
 """Of the contract's terms, so that the network's inputs are of order one and integers waste no range; others are 1."""
 TRUTH_CLIP = 5.0
 """Bound on what an expert sees of the truth, in its own units of order one; an impact would be far outside."""
+Layers = list[tuple[Float32, Float32]]
+"""(W, b) of a Network or of a Gru."""
 REMEMBERED = 500
 """Episodes over which success is averaged while training."""
 
@@ -165,8 +165,8 @@ def terms_of(config: ArmConfig, truth: int) -> tuple[ObservationTerm, ...]:
     return tuple(dataclasses.replace(term, scale=SCALES.get(term.name, 1.0)) for term in terms)
 
 
-def contract_of(worlds: ArmWorlds, hidden: Sequence[int], record: TrainingRecord) -> Contract:
-    """Contract of an mlp in these worlds; its weights' checksum is still empty."""
+def contract_of(worlds: ArmWorlds, network: NetworkShape, record: TrainingRecord) -> Contract:
+    """Contract of a network in these worlds; its weights' checksum is still empty."""
     config, arm = worlds.config, worlds.config.arm
     names = tuple(joint.name for joint in arm.joints)
     margin, rate = config.action.margin, round(1 / config.period)
@@ -185,7 +185,7 @@ def contract_of(worlds: ArmWorlds, hidden: Sequence[int], record: TrainingRecord
         device_type="",
         observation=terms_of(config, worlds.truth_shown),
         action=action,
-        network=NetworkShape("mlp", tuple(hidden)),
+        network=network,
         training=record,
         native_rate=rate,
         inference_rate=rate,
@@ -194,31 +194,46 @@ def contract_of(worlds: ArmWorlds, hidden: Sequence[int], record: TrainingRecord
     )
 
 
-def policy_of(contract: Contract, actor: Network) -> Policy:
-    """Policy with the weights of an actor on raw observations: the contract's scales go into its first layer."""
-    (first, bias), *others = actor.weights()
+def policy_of(contract: Contract, layers: Layers) -> Policy:
+    """Policy with the layers of an actor on raw observations: the contract's scales go into the first."""
+    (first, bias), *others = layers
     scale = np.concatenate([np.full(term.size, term.scale, np.float32) for term in contract.observation])
-    layers = [(first / scale, bias), *others]
-    names = [*(f"dense{i}" for i in range(len(layers) - 1)), "output"]
-    weights: dict[str, Float32] = {}
-    for name, (weight, offset) in zip(names, layers, strict=True):
-        weights |= {f"{name}.weight": weight, f"{name}.bias": offset}
-    return assemble(contract, weights)
+    arrays = [array for pair in ((first / scale, bias), *others) for array in pair]
+    if contract.network.kind == "gru":
+        names = [f"gru.{part}_{side}" for side in ("input", "hidden") for part in ("weight", "bias")]
+    else:
+        names = [f"dense{i}.{part}" for i in range(len(layers) - 1) for part in ("weight", "bias")]
+    return assemble(contract, dict(zip((*names, "output.weight", "output.bias"), arrays, strict=True)))
 
 
 def load_teacher(config: ArmPpoConfig | ImitationConfig) -> Teacher:
     """The expert of a run. Raises FledgeError where there is none, or it learned something else."""
     if not config.teacher:
         raise FledgeError("give --teacher, the folder of an expert's run (`fledge train --task ... --senses truth`)")
-    expert = teacher.load(Path(config.teacher))
-    origin, robot = expert.origin, arms.load(config.robot).name
-    if (origin.robot, origin.task) != (robot, config.task):
+    expert = _load("teacher", config.teacher, config)
+    if config.algorithm == "imitation" and expert.origin.senses != "truth":
         raise FledgeError(
-            f"the teacher in {config.teacher} learned '{origin.task}' on '{origin.robot}', this run is "
-            f"'{config.task}' on '{robot}'; give one of the same task"
-        )
-    if config.algorithm == "imitation" and origin.senses != "truth":
-        raise FledgeError(
-            f"the teacher in {config.teacher} sees '{origin.senses}'; imitation needs one with --senses truth"
+            f"the teacher in {config.teacher} sees '{expert.origin.senses}'; imitation needs one with --senses truth"
         )
     return expert
+
+
+def load_student(config: ArmPpoConfig) -> Teacher:
+    """What a run begins with. Raises FledgeError where it learned something else, or from other senses."""
+    student = _load("student", config.student, config)
+    if student.origin.senses != config.senses:
+        raise FledgeError(
+            f"the student in {config.student} sees '{student.origin.senses}'; give --senses {student.origin.senses}"
+        )
+    return student
+
+
+def _load(role: str, folder: str, config: ArmPpoConfig | ImitationConfig) -> Teacher:
+    found = teacher.load(Path(folder))
+    origin, robot = found.origin, arms.load(config.robot).name
+    if (origin.robot, origin.task) != (robot, config.task):
+        raise FledgeError(
+            f"the {role} in {folder} learned '{origin.task}' on '{origin.robot}', this run is "
+            f"'{config.task}' on '{robot}'; give one of the same task"
+        )
+    return found

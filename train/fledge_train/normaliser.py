@@ -83,6 +83,8 @@ class Normalised:
         self.observation_statistics = Statistics(self.observation_size)
         self.privileged_statistics = Statistics(self.privileged_size)
         self.privileged: Tensor | None = None
+        self.observation_held = False
+        """Whether the statistics of the observation stay as they are, under an actor that came with them."""
         self._seen: list[tuple[Float32, Float32]] = []
 
     def reset(self) -> Tensor:
@@ -117,7 +119,8 @@ class Normalised:
         """Take in what was shown since the last time."""
         if self._seen:
             observation, privileged = (np.concatenate(part) for part in zip(*self._seen, strict=True))
-            self.observation_statistics.add(observation)
+            if not self.observation_held:
+                self.observation_statistics.add(observation)
             self.privileged_statistics.add(privileged)
             self._seen.clear()
 

@@ -108,7 +108,7 @@ class Learner:
             (environment.privileged_size, *numbers.critic_hidden, len(weights)), "tanh", "linear", seed + 1
         )
         rate = numbers.learning_rate.start
-        self.actor_adam = Adam(self.actor, rate, clip=numbers.gradient_clip)
+        self.actor_adam = self._begin_adam(rate)
         self.critic_adam = Adam(self.critic, rate, clip=numbers.gradient_clip)
         self.log_deviation = np.full(actions, math.log(numbers.deviation), np.float32)
         self._deviation_moment = np.zeros((2, actions), np.float32)
@@ -128,6 +128,10 @@ class Learner:
         actor.set_weights([*hidden, (0.1 * weight, np.arctanh(first).astype(np.float32))])
         return actor
 
+    def _begin_adam(self, rate: float) -> Adam:
+        """Of the actor."""
+        return Adam(self.actor, rate, clip=self.numbers.gradient_clip)
+
     def iterate(self, generator: np.random.Generator, progress: float) -> Figures:
         """Fly the horizon, then learn from it; `progress` is the share of the run done before."""
         rollout, reward, terminations = self._fly(generator)
@@ -137,13 +141,25 @@ class Learner:
         flat = Rollout(*(part.reshape(samples, *part.shape[2:]) for part in vars(rollout).values()))
         norms, losses, divergence = [], [], 0.0
         for _ in range(self.numbers.epochs):
-            for index in np.array_split(generator.permutation(samples), self.numbers.minibatches):
+            for index in self._minibatches(generator, samples):
                 self._updates += 1
                 divergence, norm = self._improve_actor(flat, index)
                 loss, critic_norm = self._improve_critic(flat, index)
                 norms += [norm, critic_norm]
                 losses.append(loss)
         return Figures(reward, terminations, samples, float(np.mean(losses)), divergence, float(np.max(norms)))
+
+    def _minibatches(self, generator: np.random.Generator, samples: int) -> list[Index]:
+        """All samples, once, in random parts."""
+        return np.array_split(generator.permutation(samples), self.numbers.minibatches)
+
+    def _mean(self, observation: Float32) -> Float32:
+        """Of the actions (n, A) on (n, I), while flying."""
+        return self.actor.infer(observation)
+
+    def _forward(self, seen: Rollout, index: Index) -> Float32:
+        """Of the actions of samples, when the actor's `backward` follows."""
+        return self.actor.forward(seen.observation[index])
 
     def _fly(self, generator: np.random.Generator) -> tuple[Rollout, float, int]:
         """Rollout, mean reward, number of terminations."""
@@ -158,7 +174,7 @@ class Learner:
         terminations = 0
         for t in range(c.horizon):
             observation[t], privileged[t] = self.observation, self.privileged
-            action[t] = self.actor.infer(observation[t]) + np.exp(self.log_deviation) * action[t]
+            action[t] = self._mean(observation[t]) + np.exp(self.log_deviation) * action[t]
             value[t] = self.critic.infer(privileged[t])
             step = env.step(torch.from_numpy(np.clip(action[t], -1, 1)))
             groups = step.reward[:, None] if step.groups is None else step.groups
@@ -212,7 +228,7 @@ class Learner:
         """
         c, advantage = self.numbers, seen.advantage[index]
         deviation = np.exp(self.log_deviation)
-        noise = (seen.action[index] - self.actor.forward(seen.observation[index])) / deviation
+        noise = (seen.action[index] - self._forward(seen, index)) / deviation
         change = self._log_probability(noise) - seen.log_probability[index]
         ratio = np.exp(change)
         followed = np.where(advantage > 0, ratio < 1 + c.clip, ratio > 1 - c.clip)

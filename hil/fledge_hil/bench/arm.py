@@ -1,7 +1,8 @@
 """What an arm learns, and what touch is worth: reach, and the insertion by what the actor senses and how it was taught.
 
-Per seed: reach; an expert of the insertion that sees the truth; then actors without touch and with pooled touch, by PPO
-from scratch, with the expert's critic (AACD), by behaviour cloning and by DAgger. Every run has its folder in --folder.
+Per seed: reach; an expert of the insertion that sees the truth; then actors without touch and with pooled touch: by PPO
+from scratch, by behaviour cloning and DAgger with memory and without, and by DAgger followed by PPO with the expert's
+critic (AACD), whose student is the DAgger run of its seed. Every run has its folder in --folder.
 Finished ones are kept, interrupted ones go on, missing ones are trained: the same command again completes the table.
 Before, how fast the worlds are (arm_speed.py); `--no-train --speed 3` is that alone.
 """
@@ -64,6 +65,8 @@ class Run:
     make: Callable[[int], Config]
     taught: bool = False
     """Needs the expert of its seed."""
+    student: str = ""
+    """Name of the run that it goes on from."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,13 @@ def _by_reward(task: arm_config.Task, **changes: Any) -> Callable[[int], Config]
     return lambda seed: dataclasses.replace(arm_config.PRESETS[task](robot=ROBOT, seed=seed), **changes)
 
 
-def _imitating(method: arm_config.Method) -> Callable[[int], Config]:
-    return lambda seed: arm_config.IMITATION_PRESETS[method](robot=ROBOT, seed=seed)
+def _imitating(method: arm_config.Method, actor: arm_config.Network, **changes: Any) -> Callable[[int], Config]:
+    preset = arm_config.IMITATION_PRESETS[method]
+    return lambda seed: dataclasses.replace(preset(robot=ROBOT, seed=seed, actor=actor), **changes)
+
+
+def _going_on(**changes: Any) -> Callable[[int], Config]:
+    return lambda seed: dataclasses.replace(arm_config.aacd(robot=ROBOT, seed=seed), **changes)
 
 
 EXPERT = Run("truth (expert)", _by_reward("insertion", senses="truth"))
@@ -91,10 +99,13 @@ RUNS: tuple[Run, ...] = (
     EXPERT,
     Run("no touch", _by_reward("insertion", senses="joints")),
     Run("touch", _by_reward("insertion", senses="touch")),
-    Run("touch, AACD", _by_reward("insertion", senses="touch"), taught=True),
-    Run("touch, cloning", _imitating("cloning"), taught=True),
-    Run("touch, DAgger", _imitating("dagger"), taught=True),
-    Run("no touch, AACD", _by_reward("insertion", senses="joints"), taught=True),
+    Run("touch, AACD without a student", _by_reward("insertion", senses="touch"), taught=True),
+    Run("touch, cloning", _imitating("cloning", "gru"), taught=True),
+    Run("touch, DAgger without memory", _imitating("dagger", "mlp"), taught=True),
+    Run("touch, DAgger", _imitating("dagger", "gru"), taught=True),
+    Run("no touch, DAgger", _imitating("dagger", "gru", senses="joints"), taught=True),
+    Run("touch, AACD", _going_on(), taught=True, student="touch, DAgger"),
+    Run("no touch, AACD", _going_on(senses="joints"), taught=True, student="no touch, DAgger"),
 )
 
 
@@ -124,8 +135,12 @@ def _chosen(options: Options) -> tuple[Run, ...]:
     if strange := sorted(set(options.only) - set(known)):
         raise FledgeError(f"no run '{strange[0]}'; choose from: {'; '.join(known)}")
     chosen = [run for run in RUNS if not options.only or run.name in options.only]
-    expert = any(run.taught for run in chosen)
-    return tuple(run for run in RUNS if run in chosen or (expert and run is EXPERT))
+    needed = {run.student for run in chosen} | {EXPERT.name for run in chosen if run.taught}
+    return tuple(run for run in RUNS if run in chosen or run.name in needed)
+
+
+def _named(name: str) -> Run:
+    return next(run for run in RUNS if run.name == name)
 
 
 def folder_of(run: Run, seed: int, options: Options) -> Path:
@@ -137,8 +152,9 @@ def folder_of(run: Run, seed: int, options: Options) -> Path:
 def config_of(run: Run, seed: int, options: Options) -> Config:
     """Its numbers."""
     config: Any = run.make(seed)
-    teacher = str(folder_of(EXPERT, seed, options)) if run.taught else ""
-    changes: dict[str, Any] = {"teacher": teacher} if run.taught else {}
+    changes: dict[str, Any] = {"teacher": str(folder_of(EXPERT, seed, options))} if run.taught else {}
+    if run.student:
+        changes["student"] = str(folder_of(_named(run.student), seed, options))
     scaled = max(1, round(config.iterations * options.scale))
     made: Config = dataclasses.replace(config, iterations=scaled, **changes)
     return made
@@ -204,6 +220,6 @@ def tables(chosen: Sequence[Run], outcomes: Sequence[Outcome], options: Options)
         tuple(rows),
         (
             f"Mean (worst) over seeds; {options.episodes} fresh episodes each, the mean action, randomization on.",
-            "Success of reach: less than 1 cm at the end. AACD, cloning and DAgger need their expert's seconds too.",
+            "Success of reach: less than 1 cm at the end. Who is taught needs the seconds of those it learns from.",
         ),
     )
