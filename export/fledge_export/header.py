@@ -93,6 +93,7 @@ def _arm(contract: Contract) -> str:
     return fill(
         "arm.h",
         joints_sensed=len(action.sensed_joints) if set(JOINT_TERMS) & set(sizes) else 0,
+        goal_size=sizes.get("goal", 0),
         touch_size=sizes.get("touch", 0),
         names=_braces([f'"{name}"' for name in action.joints]),
         indices=_braces([str(index) for index in action.indices]),

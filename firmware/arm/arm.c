@@ -20,6 +20,7 @@ void arm_init(struct arm *arm, const struct arm_calibration *calibration) {
     arm_watch_init(&arm->watch);
     servos_init(&arm->servos, calibration);
     servos_look(&arm->servos);
+    pads_init(&arm->pads);
     arm_policy_reset(&arm->policy);
     arm->self_test_passed = policy_self_test() == 0u;
 }
@@ -96,7 +97,7 @@ static void move(struct arm *arm, const struct arm_input *input) {
     const uint32_t is_due = arm->due_ms == 0u;
     arm->due_ms = (is_due ? POLICY_PERIOD_MS : arm->due_ms) - SERVOS_CYCLE_MS;
     if (!is_due) return;
-    arm_observe(&arm->servos, input, arm->target, arm->tip_base, arm->policy.observation);
+    arm_observe(&arm->servos, &arm->pads, input, arm->target, arm->tip_base, arm->policy.observation);
     arm_policy_step(&arm->policy);
     arm->inferences++;
     if (are_finite(arm->policy.action, POLICY_OUTPUT_SIZE))
@@ -115,6 +116,7 @@ static void hold_or_move(struct arm *arm, const struct arm_input *input) {
     enum arm_guard reason = ARM_GUARD_SELF_TEST;
     if (arm->self_test_passed)
         reason = arm_guard_policy(&arm->watch, &arm->servos, input, arm->target, arm->tip_base, &culprit);
+    if (reason == ARM_GUARD_OK && POLICY_TOUCH_SIZE > 0) reason = arm_guard_pads(&arm->pads, &culprit);
     if (reason != ARM_GUARD_OK && arm->mode == ARM_MOVING) {
         trip(arm, reason, culprit);
     } else if (reason != ARM_GUARD_OK) {
@@ -136,12 +138,25 @@ static enum servos_wish control(struct arm *arm, const struct arm_input *input, 
     return arm->engagement == ARM_LOOSE ? SERVOS_WISH_RELAX : SERVOS_WISH_FOLLOW;
 }
 
+static uint32_t is_about_pads(uint32_t guard) {
+    return guard == ARM_GUARD_PADS || guard == ARM_GUARD_PAD_STUCK || guard == ARM_GUARD_PAD_FULL;
+}
+
+/* What is wrong now, whoever moves the arm; of the pads while the policy does, or until they are right again. */
+static enum arm_guard what_is_wrong(const struct arm *arm, uint32_t torque, uint32_t *culprit) {
+    const enum arm_guard of_servos = arm_guard_servos(&arm->watch, &arm->servos, torque, culprit);
+    const uint32_t latched = is_about_pads(arm->latched);
+    if (POLICY_TOUCH_SIZE == 0 || of_servos != ARM_GUARD_OK || !(latched || arm->mode == ARM_MOVING)) return of_servos;
+    const enum arm_guard of_pads = arm_guard_pads(&arm->pads, culprit);
+    return latched && of_pads != ARM_GUARD_OK ? (enum arm_guard)arm->latched : of_pads;
+}
+
 /* All has been sensed: what the servos shall do. */
 static enum servos_wish decide(struct arm *arm, const struct arm_input *input) {
     const uint32_t torque = arm->engagement == ARM_ENGAGED;
     uint32_t culprit = 0;
     arm_watch_cycle(&arm->watch, &arm->servos, torque);
-    const enum arm_guard now = arm_guard_servos(&arm->watch, &arm->servos, torque, &culprit);
+    const enum arm_guard now = what_is_wrong(arm, torque, &culprit);
     if (arm->mode == ARM_RELAXED) {
         arm->guard = arm->latched != ARM_GUARD_OK ? arm->latched : ARM_GUARD_COMMAND;
         return SERVOS_WISH_RELAX;
@@ -203,12 +218,16 @@ static void report(const struct arm *arm, struct arm_output *output) {
     output->retries = arm->servos.retries;
     output->wrong_checksums = arm->servos.bus.wrong_checksums;
     output->torque = arm->servos.torque;
+    output->pads_age_ms = arm->pads.age_ms;
+    output->pads_frames = arm->pads.frames;
+    output->pads_wrong_checksums = arm->pads.wrong_checksums;
     report_joints(arm, output);
 }
 
 void arm_tick(struct arm *arm, const struct arm_input *input, struct uart *uart, struct arm_output *output) {
     const uint32_t elapsed_ms = arm_watch_clock(&arm->watch, input->time_ms);
     const uint32_t step_ms = elapsed_ms <= ARM_PERIOD_MAX_MS ? elapsed_ms : 1u; /* a broken clock moves nothing on */
+    if (POLICY_TOUCH_SIZE > 0) pads_listen(&arm->pads, &uart->felt, step_ms);
     obey(arm, input->command);
     if (servos_tick(&arm->servos, uart, step_ms)) {
         kinematics_tip(arm->servos.position, arm->tip_base);

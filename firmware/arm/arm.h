@@ -1,7 +1,8 @@
 /* arm.h: moves an arm of bus servos with the exported policy, on any platform. Pure C11: no allocation, no clock.
  *
  * The platform calls arm_tick every 1 ms with what it knows, and carries bytes between `struct uart` and a half-duplex
- * line of 1 Mbit/s, 8N1. Positions are radians in the order of the servos' numbers, base axes x forward, z up.
+ * line of 1 Mbit/s, 8N1, and from the board of the finger pads (pads.h) where there is one. Positions are radians in
+ * the order of the servos' numbers, base axes x forward, z up.
  *
  * The arm never jumps: whenever torque comes on, goals are where the joints are, and a target moves no faster than the
  * servo can. What is wrong is answered by holding still, or, where that would do harm, by letting go.
@@ -18,7 +19,7 @@
 #include "servos.h"
 #include "uart.h"
 
-enum { ARM_JOINTS_MAX = 8, ARM_TOUCH_MAX = 96 };
+enum { ARM_JOINTS_MAX = 8, ARM_GOAL_SIZE = 6 };
 _Static_assert(ARM_JOINTS <= ARM_JOINTS_MAX && ARM_CHAIN <= ARM_JOINTS, "joints fit the messages");
 
 enum arm_command {
@@ -55,28 +56,31 @@ enum arm_guard {
     /* of the policy: wrong for it alone */
     ARM_GUARD_SELF_TEST = 15,   /* weights or golden vectors are wrong: refused until reboot */
     ARM_GUARD_CALL_PERIOD = 16, /* ticks were skipped or time ran backwards */
-    ARM_GUARD_NOT_FINITE = 17,  /* NaN or infinity in goal or touch */
-    ARM_GUARD_STALE = 18,       /* goal or touch too old */
+    ARM_GUARD_NOT_FINITE = 17,  /* NaN or infinity in the goal */
+    ARM_GUARD_STALE = 18,       /* goal too old */
     ARM_GUARD_GOAL = 19,        /* envelope of the contract left: goal, */
     ARM_GUARD_VELOCITY = 20,    /* joint velocity, */
     ARM_GUARD_STRETCH = 21,     /* target minus joint */
-    ARM_GUARD_ACTION = 22       /* the network answered something not finite */
+    ARM_GUARD_ACTION = 22,      /* the network answered something not finite */
+    /* of the finger pads, for a policy that feels; wrong while it moves the arm, and until it is right again */
+    ARM_GUARD_PADS = 23,      /* nothing good has come from their board for too long */
+    ARM_GUARD_PAD_STUCK = 24, /* one says the same numbers again and again */
+    ARM_GUARD_PAD_FULL = 25   /* one is at the end of its range, or has no readings */
 };
 
 struct arm_input {
     uint32_t time_ms;
-    uint32_t command;           /* enum arm_command; any other number is 0 */
-    uint32_t goal_age_ms;       /* since it was said last */
-    uint32_t touch_age_ms;      /* since the pads were read last; for policies that feel */
-    float goal_base[3];         /* [m] */
-    float touch[ARM_TOUCH_MAX]; /* [N], pooled taxels in the contract's order */
+    uint32_t command;               /* enum arm_command; any other number is 0 */
+    uint32_t goal_age_ms;           /* since it was said last */
+    float goal_base[ARM_GOAL_SIZE]; /* [m]; of a task of two places, such as where a block is and where it shall go,
+                                       both */
 };
 
 struct arm_output {
     uint32_t mode;          /* enum arm_mode */
     uint32_t guard;         /* enum arm_guard: 0 while the policy moves the arm, else why not */
     uint32_t guard_latched; /* what stopped it last, until it is released by the command */
-    uint32_t culprit;       /* joint that `guard` or `guard_latched` is about */
+    uint32_t culprit;       /* joint, or pad, that `guard` or `guard_latched` is about */
     uint32_t contract_hash; /* POLICY_CONTRACT_HASH32 */
     uint32_t self_test_passed;
     uint32_t inferences;      /* since boot */
@@ -84,7 +88,10 @@ struct arm_output {
     uint32_t cycles;          /* of the bus, since boot */
     uint32_t retries;         /* cycles in which somebody had to be asked twice */
     uint32_t wrong_checksums;
-    uint32_t torque;                   /* a bit per joint */
+    uint32_t torque;      /* a bit per joint */
+    uint32_t pads_age_ms; /* since the pads were heard last */
+    uint32_t pads_frames; /* heard since boot */
+    uint32_t pads_wrong_checksums;
     uint32_t age_ms[ARM_JOINTS_MAX];   /* of what was sensed */
     float position[ARM_JOINTS_MAX];    /* [rad] */
     float velocity[ARM_JOINTS_MAX];    /* [rad/s] */
@@ -96,8 +103,8 @@ struct arm_output {
     float tip_base[3];                 /* [m] */
 };
 
-_Static_assert(sizeof(struct arm_input) == 4 * 103, "arm_input layout is shared with Python");
-_Static_assert(sizeof(struct arm_output) == 4 * 79, "arm_output layout is shared with Python");
+_Static_assert(sizeof(struct arm_input) == 4 * 9, "arm_input layout is shared with Python");
+_Static_assert(sizeof(struct arm_output) == 4 * 82, "arm_output layout is shared with Python");
 
 struct arm; /* defined in arm_state.h; the caller owns it */
 

@@ -103,23 +103,16 @@ enum arm_guard arm_guard_servos(const struct arm_watch *watch, const struct serv
     return first;
 }
 
-static uint32_t touch_usable(const struct arm_input *input) {
-    return all_within(input->touch, POLICY_TOUCH_SIZE, ARM_TOUCH_MAX_N);
-}
-
-static uint32_t is_stale(const struct arm_input *input) {
-    const uint32_t goal = POLICY_OFFSET_GOAL >= 0 && input->goal_age_ms > ARM_GOAL_AGE_MAX_MS;
-    const uint32_t touch = POLICY_TOUCH_SIZE > 0 && input->touch_age_ms > ARM_TOUCH_AGE_MAX_MS;
-    return goal || touch;
-}
-
-static uint32_t goal_is_far(const struct arm_input *input, const float tip_base[3]) {
+static uint32_t is_apart(const float a[3], const float b[3]) {
     float squared = 0.0f;
-    for (int i = 0; i < 3; i++) {
-        const float away = input->goal_base[i] - tip_base[i];
-        squared += away * away;
-    }
-    return POLICY_OFFSET_GOAL >= 0 && !(squared <= POLICY_ENVELOPE_GOAL * POLICY_ENVELOPE_GOAL);
+    for (int i = 0; i < 3; i++) squared += (a[i] - b[i]) * (a[i] - b[i]);
+    return !(squared <= POLICY_ENVELOPE_GOAL * POLICY_ENVELOPE_GOAL);
+}
+
+/* The first place from the tip, the second from the first. */
+static uint32_t goal_is_far(const struct arm_input *input, const float tip_base[3]) {
+    const uint32_t first = POLICY_GOAL_SIZE > 0 && is_apart(input->goal_base, tip_base);
+    return first || (POLICY_GOAL_SIZE > 3 && is_apart(input->goal_base + 3, input->goal_base));
 }
 
 /* Joint + 1 of which a number is beyond the limit; 0: none. */
@@ -135,8 +128,8 @@ enum arm_guard arm_guard_policy(const struct arm_watch *watch, const struct serv
     float stretch[ARM_JOINTS];
     *culprit = 0;
     if (watch->gap || watch->late_ticks > ARM_LATE_MAX) return ARM_GUARD_CALL_PERIOD;
-    if (!all_within(input->goal_base, 3, ARM_GOAL_MAX) || !touch_usable(input)) return ARM_GUARD_NOT_FINITE;
-    if (is_stale(input)) return ARM_GUARD_STALE;
+    if (!all_within(input->goal_base, POLICY_GOAL_SIZE, ARM_GOAL_MAX)) return ARM_GUARD_NOT_FINITE;
+    if (POLICY_GOAL_SIZE > 0 && input->goal_age_ms > ARM_GOAL_AGE_MAX_MS) return ARM_GUARD_STALE;
     if (goal_is_far(input, tip_base)) return ARM_GUARD_GOAL;
     const uint32_t fast = beyond(servos->velocity, POLICY_ENVELOPE_JOINT_VELOCITY);
     if (fast) {
@@ -149,6 +142,19 @@ enum arm_guard arm_guard_policy(const struct arm_watch *watch, const struct serv
     return far ? ARM_GUARD_STRETCH : ARM_GUARD_OK;
 }
 
+enum arm_guard arm_guard_pads(const struct pads *pads, uint32_t *culprit) {
+    enum arm_guard first = ARM_GUARD_OK;
+    *culprit = 0;
+    if (pads->age_ms > ARM_SILENT_MAX_MS) return ARM_GUARD_PADS;
+    for (uint32_t pad = 0; pad < TOUCH_PADS; pad++) {
+        const uint32_t stuck = pads->same_ms[pad] >= ARM_PAD_STUCK_MS, full = pads->full_ms[pad] >= ARM_WRONG_MS;
+        if (first != ARM_GUARD_OK || !(stuck || full)) continue;
+        first = stuck ? ARM_GUARD_PAD_STUCK : ARM_GUARD_PAD_FULL;
+        *culprit = pad;
+    }
+    return first;
+}
+
 enum arm_reaction arm_reaction(enum arm_guard guard) {
     switch (guard) {
     case ARM_GUARD_HEAT:
@@ -157,6 +163,9 @@ enum arm_reaction arm_reaction(enum arm_guard guard) {
     case ARM_GUARD_BUS:
     case ARM_GUARD_SERVO:
     case ARM_GUARD_TORQUE:
+    case ARM_GUARD_PADS:
+    case ARM_GUARD_PAD_STUCK:
+    case ARM_GUARD_PAD_FULL:
         return ARM_HOLD_THEN_RELAX;
     case ARM_GUARD_OVERLOAD:
         return ARM_YIELD_THEN_RELAX;

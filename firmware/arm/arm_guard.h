@@ -3,17 +3,18 @@
 #define FLEDGE_ARM_GUARD_H
 
 #include "arm.h"
+#include "pads.h"
 
 enum {
-    ARM_SILENT_MAX_MS = 50,     /* five cycles of the bus */
-    ARM_GOAL_AGE_MAX_MS = 500,  /* a goal stands still; whoever gives it says it again */
-    ARM_TOUCH_AGE_MAX_MS = 100, /* a sense, as the joints */
-    ARM_PERIOD_MAX_MS = 20,     /* one longer gap between ticks loses a policy's step */
+    ARM_SILENT_MAX_MS = 50,    /* five cycles of the bus, or frames of the pads */
+    ARM_GOAL_AGE_MAX_MS = 500, /* a goal stands still; whoever gives it says it again */
+    ARM_PAD_STUCK_MS = 100,    /* ten frames without any noise */
+    ARM_PERIOD_MAX_MS = 20,    /* one longer gap between ticks loses a policy's step */
     ARM_LATE_WINDOW = 32,
     ARM_LATE_MAX = 4, /* late ticks in the window that are forgiven */
     ARM_OVERLOAD_MS = 1000,
     ARM_LOW_MS = 200,
-    ARM_WRONG_MS = 30, /* heat, high voltage, complaints: a broken answer may say so once */
+    ARM_WRONG_MS = 30, /* heat, high voltage, complaints, a full pad: a broken answer may say so once */
     ARM_HOLD_MS = 500  /* holding before letting go */
 };
 
@@ -21,9 +22,8 @@ enum {
 #define ARM_LOAD_MAX (0.9f * ARM_DUTY_PER_RADIAN * POLICY_ACTION_REACH) /* duty: it pushes as hard as it is let */
 #define ARM_VOLTAGE_LOW 0.75f                                           /* of the nominal voltage */
 #define ARM_VOLTAGE_HIGH 1.2f                                           /* of the nominal voltage */
-#define ARM_LIMIT_MARGIN 0.1f   /* [rad], beyond the mechanical limit: calibration and play */
-#define ARM_GOAL_MAX 10.0f      /* [m]; further away is no place */
-#define ARM_TOUCH_MAX_N 1000.0f /* [N]; more is no force */
+#define ARM_LIMIT_MARGIN 0.1f /* [rad], beyond the mechanical limit: calibration and play */
+#define ARM_GOAL_MAX 10.0f    /* [m]; further away is no place */
 
 /* What is done when it appears while there is torque. */
 enum arm_reaction {
@@ -56,6 +56,9 @@ enum arm_guard arm_guard_servos(const struct arm_watch *watch, const struct serv
 enum arm_guard arm_guard_policy(const struct arm_watch *watch, const struct servos *servos,
                                 const struct arm_input *input, const float target[ARM_JOINTS], const float tip_base[3],
                                 uint32_t *culprit);
+
+/* First reason of the pads; *culprit is the pad, fixed or moving. */
+enum arm_guard arm_guard_pads(const struct pads *pads, uint32_t *culprit);
 
 enum arm_reaction arm_reaction(enum arm_guard guard);
 

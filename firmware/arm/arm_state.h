@@ -5,6 +5,7 @@
 #include "arm.h"
 #include "arm_guard.h"
 #include "arm_policy.h"
+#include "pads.h"
 #include "servos.h"
 
 /* How far torque has come on. */
@@ -22,6 +23,7 @@ struct arm {
     float tip_base[3];
     struct arm_watch watch;
     struct servos servos;
+    struct pads pads;
     struct arm_policy policy;
 };
 

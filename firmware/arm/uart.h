@@ -14,12 +14,13 @@ struct uart_queue {
 };
 
 struct uart {
-    struct uart_queue heard; /* from the wire */
-    struct uart_queue said;  /* to the wire */
+    struct uart_queue heard; /* from the servos' wire */
+    struct uart_queue said;  /* to it */
+    struct uart_queue felt;  /* from the board of the finger pads, on a line of its own */
 };
 
 static inline void uart_init(struct uart *uart) {
-    uart->heard.put = uart->heard.taken = uart->said.put = uart->said.taken = 0;
+    uart->heard.put = uart->heard.taken = uart->said.put = uart->said.taken = uart->felt.put = uart->felt.taken = 0;
 }
 
 /* A byte that finds no room is lost, as it would be in hardware; the packet it belongs to fails its checksum. */

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
+    from fledge_sim.tactile_sensor import SensorModel
 
 KEYPOINTS = 4
 """Along the peg's axis."""
@@ -201,9 +202,9 @@ class Insertion:
         memory["rest"][:] = self.held.slipped(memory["rest"], memory["gel"], hold)
         self.held.apply(np.arange(self._plant.n), memory["rest"], memory["gel"])
 
-    def touch(self, period: float, threads: int) -> ArmTouch:
+    def touch(self, period: float, threads: int, model: SensorModel | None = None) -> ArmTouch:
         """Pads on the peg."""
-        return ArmTouch(self._plant.arm, self.config.peg, self._plant.n, period, threads)
+        return ArmTouch(self._plant.arm, self.config.peg, self._plant.n, period, threads, model)
 
     def touched(self, touch: ArmTouch, worlds: Index) -> None:
         """Begin episodes."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fledge_sim.arm_draws import Draws
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_task import ArmState, Float64, Index, Memory
+    from fledge_sim.tactile_sensor import SensorModel
 
 FLOOR_TEXT = f'    <geom name="floor" type="plane" size="1 1 0.1" contype="{SCENE_BIT}" conaffinity="{OBJECT_BIT}"/>'
 
@@ -152,9 +153,9 @@ class Placement:
     def before(self, timestep: Float64) -> None:
         """The contacts slip by themselves."""
 
-    def touch(self, period: float, threads: int) -> ArmTouch:
+    def touch(self, period: float, threads: int, model: SensorModel | None = None) -> ArmTouch:
         """Pads on the peg."""
-        return ArmTouch(self._plant.arm, self.config.peg, self._plant.n, period, threads)
+        return ArmTouch(self._plant.arm, self.config.peg, self._plant.n, period, threads, model)
 
     def touched(self, touch: ArmTouch, worlds: Index) -> None:
         """Begin episodes."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fledge_sim.arm_model import ModelOptions
     from fledge_sim.arm_plant import ArmPlant
     from fledge_sim.arm_touch import ArmTouch
+    from fledge_sim.tactile_sensor import SensorModel
 
 Float64 = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -112,7 +113,7 @@ class Task(Protocol):
     def before(self, timestep: Float64) -> None:
         """What has to happen before the physics of a period, for example slip in the hand."""
 
-    def touch(self, period: float, threads: int) -> ArmTouch:
+    def touch(self, period: float, threads: int, model: SensorModel | None = None) -> ArmTouch:
         """Pads for what is in the hand."""
 
     def touched(self, touch: ArmTouch, worlds: Index) -> None:
@@ -150,7 +151,7 @@ class EmptyHand:
     def before(self, timestep: Float64) -> None:
         """Nothing but the physics."""
 
-    def touch(self, period: float, threads: int) -> ArmTouch:
+    def touch(self, period: float, threads: int, model: SensorModel | None = None) -> ArmTouch:
         """Refused by ArmConfig already."""
         raise FledgeError("there is nothing in the hand to be felt")
 

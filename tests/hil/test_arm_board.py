@@ -20,6 +20,7 @@ from fledge_hil.arm.mujoco_plant import MujocoPlant
 from fledge_hil.arm.pseudo_terminal import PseudoTerminal
 from fledge_hil.arm.registers import Register
 from fledge_hil.arm.serial_wire import SerialWire
+from fledge_hil.arm.starts import Start, resting
 from fledge_hil.arm.tick_bound import arm_tick_bound
 from fledge_hil.arm.virtual_arm import VirtualArm
 from fledge_hil.board_cache import BoardFiles
@@ -48,13 +49,17 @@ def host(files: BoardFiles) -> HostArmBoard:
     return HostArmBoard(files.library)
 
 
+def start(seed: int) -> Start:
+    return resting(ARM, START, np.array([GOAL]), seed)
+
+
 def session(board: ArmBoard, **virtual: object) -> tuple[list[bytes], Driver]:
     """Everything that a run of start, motion and rest said, sensed and reported."""
     wire = VirtualArm(ARM, MujocoPlant(ARM, START), seed=4, echo=bool(virtual.get("echo")))
     wire.bus.faults.flips, wire.bus.faults.noise = 0.002, 1.0
     driver, log = Driver(ARM, board, wire), []
     driver.told.append(lambda output: log.append(bytes(output) + driver.heard))
-    driver.input.goal_base[:] = GOAL
+    driver.aim(GOAL)
     driver.hold()
     driver.move_to(GOAL, 0.8)
     driver.relax()
@@ -85,7 +90,7 @@ def test_the_arm_goes_where_the_policy_wants(host: HostArmBoard) -> None:
     host.reset()
     wire = VirtualArm(ARM, MujocoPlant(ARM, START))
     driver = Driver(ARM, host, wire)
-    driver.input.goal_base[:] = GOAL
+    driver.aim(GOAL)
     driver.hold()
     assert np.abs(driver.position - START).max() < 0.05
     driver.move_to(GOAL, 2.0)
@@ -109,7 +114,7 @@ def test_over_a_serial_port_by_the_wall_clock(files: BoardFiles, host: HostArmBo
     virtual = VirtualArm(ARM)
     with PseudoTerminal(virtual) as terminal, SerialWire(terminal.port) as wire:
         driver = Driver(ARM, host, wire)
-        driver.input.goal_base[:] = GOAL
+        driver.aim(GOAL)
         started = driver.until(lambda output: output.cycles > 20, PATIENCE_S)
         assert started
         assert virtual.servos[3].get(Register.RETURN_DELAY) == 0
@@ -128,7 +133,7 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(fault: ArmFault, host: HostArmBoard) -> None:
-    found = run(fault, ARM, host, 1, START, GOAL)
+    found = run(fault, host, start(1), 1)
     assert found.passed, found.reasons
 
 
@@ -136,7 +141,7 @@ def test_a_fault_that_is_not_noticed_fails(host: HostArmBoard) -> None:
     """The judge: rows that promise something else than what happens."""
     by_name = {fault.name: fault for fault in FAULTS}
     for name, outcome in (("hot", "holds"), ("unplugged", "moves on"), ("none", "holds")):
-        assert not run(dataclasses.replace(by_name[name], outcome=outcome), ARM, host, 1, START, GOAL).passed
+        assert not run(dataclasses.replace(by_name[name], outcome=outcome), host, start(1), 1).passed
 
 
 def test_the_driver_says_what_is_wrong(host: HostArmBoard) -> None:
@@ -173,7 +178,7 @@ def test_board_of_other_sources_is_refused(files: BoardFiles, policy: Policy, ho
     other = files.library.parent / "other.so"
     text = files.library.parent / "other.c"
     text.write_text(
-        "#include <stdint.h>\nextern const uint32_t arm_layout[35];\nconst uint32_t arm_layout[35] = {1};\n"
+        "#include <stdint.h>\nextern const uint32_t arm_layout[36];\nconst uint32_t arm_layout[36] = {1};\n"
     )
     compile_host([text], [turn], other)
     with pytest.raises(BoardLayoutError):

@@ -12,14 +12,13 @@
 
 const uint32_t arm_layout[ARM_LAYOUT_SIZE] = {
     /* arm_input */
-    INPUT(time_ms), INPUT(command), INPUT(goal_age_ms), INPUT(touch_age_ms), INPUT(goal_base), INPUT(touch),
-    (uint32_t)sizeof(struct arm_input),
+    INPUT(time_ms), INPUT(command), INPUT(goal_age_ms), INPUT(goal_base), (uint32_t)sizeof(struct arm_input),
     /* arm_output */
     OUTPUT(mode), OUTPUT(guard), OUTPUT(guard_latched), OUTPUT(culprit), OUTPUT(contract_hash),
     OUTPUT(self_test_passed), OUTPUT(inferences), OUTPUT(deadline_misses), OUTPUT(cycles), OUTPUT(retries),
-    OUTPUT(wrong_checksums), OUTPUT(torque), OUTPUT(age_ms), OUTPUT(position), OUTPUT(velocity), OUTPUT(target),
-    OUTPUT(load), OUTPUT(voltage), OUTPUT(temperature), OUTPUT(action), OUTPUT(tip_base),
-    (uint32_t)sizeof(struct arm_output),
+    OUTPUT(wrong_checksums), OUTPUT(torque), OUTPUT(pads_age_ms), OUTPUT(pads_frames), OUTPUT(pads_wrong_checksums),
+    OUTPUT(age_ms), OUTPUT(position), OUTPUT(velocity), OUTPUT(target), OUTPUT(load), OUTPUT(voltage),
+    OUTPUT(temperature), OUTPUT(action), OUTPUT(tip_base), (uint32_t)sizeof(struct arm_output),
     /* arm_channel */
     CHANNEL(length), CHANNEL(data), (uint32_t)sizeof(struct arm_channel),
     /* arm_calibration */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { ARM_LAYOUT_SIZE = 35 };
+enum { ARM_LAYOUT_SIZE = 36 };
 
 /* Offset of each field in order of declaration, then the size; arm_input, arm_output, arm_channel, arm_calibration. */
 extern const uint32_t arm_layout[ARM_LAYOUT_SIZE];

@@ -1,15 +1,17 @@
-/* arm_scene.h: an arm with toy servos; ticks of both together. */
+/* arm_scene.h: an arm with toy servos and toy pads; ticks of all together. */
 #ifndef FLEDGE_ARM_SCENE_H
 #define FLEDGE_ARM_SCENE_H
 
 #include "../check.h"
 #include "arm_state.h"
+#include "toy_pads.h"
 #include "toy_servos.h"
 
 struct arm_scene {
     struct arm arm;
     struct uart uart;
     struct toy_servos toy;
+    struct toy_pads pads;
     struct arm_input input;
     struct arm_output output, before; /* of the last tick, and of the one before it */
 };
@@ -23,10 +25,11 @@ static inline struct arm_calibration arm_scene_calibration(void) {
 /* Just powered; the goal is the tip at zero. */
 static inline void arm_scene_init(struct arm_scene *scene) {
     const struct arm_calibration calibration = arm_scene_calibration();
-    scene->input = (struct arm_input){.time_ms = 1000, .goal_base = {0.3914f, 0.0f, 0.2265f}};
+    scene->input = (struct arm_input){.time_ms = 1000, .goal_base = {0.3914f, 0.0f, 0.2265f, 0.4f, 0.1f, 0.2f}};
     scene->output = (struct arm_output){.mode = 0};
     uart_init(&scene->uart);
     toy_init(&scene->toy);
+    toy_pads_init(&scene->pads);
     hand_policy_self_test_result = 0;
     arm_init(&scene->arm, &calibration);
 }
@@ -37,6 +40,7 @@ static inline void arm_scene_run(struct arm_scene *scene, uint32_t milliseconds)
         scene->before = scene->output;
         arm_tick(&scene->arm, &scene->input, &scene->uart, &scene->output);
         toy_tick(&scene->toy, &scene->uart);
+        toy_pads_tick(&scene->pads, &scene->uart.felt);
     }
 }
 

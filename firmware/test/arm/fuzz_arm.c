@@ -23,11 +23,29 @@ static void heal(struct arm_scene *scene) {
     struct toy_servos *toy = &scene->toy;
     toy->silent = toy->spoil = toy->deaf = 0;
     for (uint32_t j = 0; j < ARM_JOINTS; j++) toy->error[j] = 0, toy->memory[j][62] = 74, toy->memory[j][63] = 30;
-    for (int i = 0; i < ARM_TOUCH_MAX; i++) scene->input.touch[i] = 0.0f;
-    scene->input.goal_base[0] = 0.4f, scene->input.goal_base[1] = 0.0f, scene->input.goal_base[2] = 0.2f;
+    toy_pads_init(&scene->pads);
+    for (int i = 0; i < 2; i++)
+        scene->input.goal_base[3 * i] = 0.4f, scene->input.goal_base[3 * i + 1] = 0.0f,
+                                   scene->input.goal_base[3 * i + 2] = 0.2f;
     scene->input.command = ARM_COMMAND_RELAX;
     arm_scene_run(scene, 1);
     scene->input.command = ARM_COMMAND_MOVE;
+}
+
+static void change_pads(struct toy_pads *pads, struct uart_queue *line, struct bytes *bytes) {
+    const uint32_t kind = byte(bytes) % 6u;
+    if (kind == 0)
+        pads->silent ^= 1u;
+    else if (kind == 1)
+        pads->spoil = byte(bytes);
+    else if (kind == 2)
+        pads->repeats ^= 1u;
+    else if (kind == 3)
+        pads->frozen = byte(bytes);
+    else if (kind == 4)
+        pads->cells[byte(bytes) % TOUCH_SIZE] = (int16_t)(byte(bytes) << 8);
+    else
+        for (uint32_t i = byte(bytes); i-- > 0;) uart_put(line, (uint8_t)byte(bytes));
 }
 
 /* One way of changing the scene. */
@@ -53,9 +71,9 @@ static void change(struct arm_scene *scene, struct bytes *bytes) {
     else if (kind == 8)
         scene->input.time_ms += byte(bytes);
     else if (kind == 9)
-        scene->input.goal_base[byte(bytes) % 3u] = any_float(bytes);
+        scene->input.goal_base[byte(bytes) % ARM_GOAL_SIZE] = any_float(bytes);
     else if (kind == 10)
-        scene->input.touch[byte(bytes) % ARM_TOUCH_MAX] = any_float(bytes);
+        change_pads(&scene->pads, &scene->uart.felt, bytes);
     else if (kind == 11)
         for (uint32_t i = byte(bytes); i-- > 0;) uart_put(&scene->uart.heard, (uint8_t)byte(bytes));
     else if (kind == 12)
@@ -87,7 +105,7 @@ static void check_targets(const struct arm_scene *scene) {
 
 static void check(const struct arm_scene *scene) {
     const struct arm_output *output = &scene->output, *before = &scene->before;
-    DEMAND(output->mode <= ARM_MOVING && output->guard <= ARM_GUARD_ACTION && output->culprit < ARM_JOINTS);
+    DEMAND(output->mode <= ARM_MOVING && output->guard <= ARM_GUARD_PAD_FULL && output->culprit < ARM_JOINTS);
     DEMAND((output->guard == ARM_GUARD_OK) == (output->mode == ARM_MOVING));
     DEMAND(output->guard_latched == ARM_GUARD_OK || output->guard == output->guard_latched);
     DEMAND(before->guard_latched == ARM_GUARD_OK || output->guard_latched != ARM_GUARD_OK ||

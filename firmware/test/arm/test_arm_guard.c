@@ -202,16 +202,63 @@ static void test_limit(void) {
 static void test_policy(void) {
     ROW(scene.input.goal_base[2] = NAN, scene.input.goal_base[2] = 0.2265f, ARM_GUARD_NOT_FINITE, 15);
     ROW(scene.input.goal_base[0] = -11.0f, scene.input.goal_base[0] = 0.3914f, ARM_GUARD_NOT_FINITE, 15);
-    ROW(scene.input.touch[5] = INFINITY, scene.input.touch[5] = 0.0f, ARM_GUARD_NOT_FINITE, 15);
+    ROW(scene.input.goal_base[5] = INFINITY, scene.input.goal_base[5] = 0.2f, ARM_GUARD_NOT_FINITE, 15);
     ROW(scene.input.goal_age_ms = 501, scene.input.goal_age_ms = 0, ARM_GUARD_STALE, 15);
-    ROW(scene.input.touch_age_ms = 101, scene.input.touch_age_ms = 0, ARM_GUARD_STALE, 15);
     ROW(scene.input.goal_base[0] = -0.5f, scene.input.goal_base[0] = 0.3914f, ARM_GUARD_GOAL, 15);
+    ROW(scene.input.goal_base[3] = 1.2f, scene.input.goal_base[3] = 0.4f, ARM_GUARD_GOAL, 15);
     ROW(scene.input.goal_base[1] = 0.3f, scene.input.goal_base[1] = 0.0f, ARM_GUARD_ACTION, 25);
     ROW(toy_set_word(&scene.toy, 3, 58, 5300), toy_set_word(&scene.toy, 3, 58, 0), ARM_GUARD_VELOCITY, 15);
     arm_scene_moving(&scene);
-    scene.input.touch[6] = NAN; /* of a pad that this policy does not feel */
-    scene.input.goal_age_ms = 500, scene.input.touch_age_ms = 100;
+    scene.input.goal_age_ms = 500;
     arm_scene_run(&scene, 50);
+    CHECK(scene.output.mode == ARM_MOVING);
+}
+
+static void test_pads(void) {
+    ROW(scene.pads.silent = 1, scene.pads.silent = 0, ARM_GUARD_PADS, 75);
+    ROW(scene.pads.spoil = 50, scene.pads.spoil = 0, ARM_GUARD_PADS, 75);
+    ROW(scene.pads.repeats = 1, scene.pads.repeats = 0, ARM_GUARD_PADS, 75);
+    ROW(scene.pads.frozen = 2, scene.pads.frozen = 0, ARM_GUARD_PAD_STUCK, ARM_PAD_STUCK_MS + 30);
+    ROW(scene.pads.cells[50] = 31000, scene.pads.cells[50] = 31, ARM_GUARD_PAD_FULL, ARM_WRONG_MS + 25);
+    ROW(scene.pads.cells[5] = INT16_MIN, scene.pads.cells[5] = 5, ARM_GUARD_PAD_FULL, ARM_WRONG_MS + 25);
+    LASTS(scene.pads.silent = 1, ARM_GUARD_PADS, 75);
+    LASTS(scene.pads.frozen = 1, ARM_GUARD_PAD_STUCK, ARM_PAD_STUCK_MS + 30);
+    LASTS(scene.pads.cells[50] = 31000, ARM_GUARD_PAD_FULL, ARM_WRONG_MS + 25);
+    CHECK(scene.output.culprit == 1);
+    arm_scene_moving(&scene); /* one trouble after the other: it does not begin to wait anew */
+    scene.pads.frozen = 1;
+    CHECK(arm_scene_until(&scene, ARM_GUARD_PAD_STUCK, ARM_PAD_STUCK_MS + 30));
+    scene.pads.silent = 1;
+    arm_scene_run(&scene, ARM_HOLD_MS - 20);
+    CHECK(scene.output.mode == ARM_HOLDING);
+    arm_scene_run(&scene, 60);
+    CHECK(scene.output.guard == ARM_GUARD_PAD_STUCK);
+    check_relaxed();
+    arm_scene_moving(&scene);
+    for (int i = 0; i < 5; i++) { /* what a frame says once, and frames that are lost now and then */
+        scene.pads.cells[50] = 31000;
+        arm_scene_run(&scene, 20);
+        scene.pads.cells[50] = 31, scene.pads.silent = 1;
+        arm_scene_run(&scene, 40);
+        scene.pads.silent = 0;
+        arm_scene_run(&scene, 40);
+    }
+    CHECK(scene.output.mode == ARM_MOVING && scene.output.pads_frames > 20 && scene.output.pads_age_ms < 12);
+}
+
+/* Who holds, feels nothing; but nothing moves an arm that does not feel. */
+static void test_pads_before_moving(void) {
+    arm_scene_init(&scene);
+    scene.pads.silent = 1;
+    scene.input.command = ARM_COMMAND_HOLD;
+    arm_scene_run(&scene, 400);
+    CHECK(scene.output.mode == ARM_HOLDING && scene.output.guard == ARM_GUARD_COMMAND);
+    scene.input.command = ARM_COMMAND_MOVE;
+    arm_scene_run(&scene, 1000);
+    CHECK(scene.output.mode == ARM_HOLDING && scene.output.guard == ARM_GUARD_PADS);
+    CHECK(scene.output.guard_latched == ARM_GUARD_OK && scene.output.inferences == 0);
+    scene.pads.silent = 0;
+    arm_scene_run(&scene, 40);
     CHECK(scene.output.mode == ARM_MOVING);
 }
 
@@ -289,6 +336,8 @@ int main(void) {
     test_doubts();
     test_limit();
     test_policy();
+    test_pads();
+    test_pads_before_moving();
     test_stretch();
     test_clock();
     test_self_test();

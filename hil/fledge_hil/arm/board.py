@@ -11,7 +11,16 @@ from fledge_export.image import ImageError
 from fledge_sim.arm import Arm
 from fledge_sim.errors import FledgeError
 
-from fledge_hil.arm.messages import JOINTS_MAX, ArmCalibration, ArmChannel, ArmInput, ArmOutput, check_layout, layout
+from fledge_hil.arm.messages import (
+    JOINTS_MAX,
+    UART_SIZE,
+    ArmCalibration,
+    ArmChannel,
+    ArmInput,
+    ArmOutput,
+    check_layout,
+    layout,
+)
 from fledge_hil.arm.registers import CENTRE
 from fledge_hil.mcu import Mcu, McuFault
 
@@ -26,12 +35,13 @@ class ArmBoard(Protocol):
     def reset(self) -> None:
         """Power-on: state cleared, self-test run."""
 
-    def tick(self, arm_input: ArmInput, heard: bytes) -> tuple[ArmOutput, bytes]:
+    def tick(self, arm_input: ArmInput, heard: bytes, felt: bytes = b"") -> tuple[ArmOutput, bytes]:
         """One millisecond.
 
         Args:
-            arm_input: command, goal and touch.
+            arm_input: command and goal.
             heard: bytes that have come over the bus since the last tick.
+            felt: bytes of the pads' board since then.
         Returns:
             What it does and why, and the bytes that it says.
         """
@@ -53,9 +63,9 @@ class HostArmBoard:
         self._library = ctypes.CDLL(str(library))
         check_layout(list((ctypes.c_uint32 * len(layout())).in_dll(self._library, "arm_layout")))
         self._calibration = calibration or centred()
-        self._step, self._start = self._prototype("arm_board_step", 4), self._prototype("arm_board_start", 2)
+        self._step, self._start = self._prototype("arm_board_step", 5), self._prototype("arm_board_start", 2)
         self._state = (ctypes.c_uint64 * -(-int(self._library.arm_board_size()) // 8))()
-        self._channel = ArmChannel()
+        self._channel, self._pads = ArmChannel(), ArmChannel()
         self.reset()
 
     def _prototype(self, function: str, pointers: int) -> Callable[..., None]:
@@ -67,16 +77,17 @@ class HostArmBoard:
         """See ArmBoard."""
         self._start(ctypes.byref(self._state), ctypes.byref(self._calibration))
 
-    def tick(self, arm_input: ArmInput, heard: bytes) -> tuple[ArmOutput, bytes]:
+    def tick(self, arm_input: ArmInput, heard: bytes, felt: bytes = b"") -> tuple[ArmOutput, bytes]:
         """See ArmBoard."""
         output = ArmOutput()
         self._channel.put(heard)
-        self._step(*(ctypes.byref(place) for place in (self._state, arm_input, self._channel, output)))
+        self._pads.put(felt)
+        self._step(*(ctypes.byref(place) for place in (self._state, arm_input, self._channel, self._pads, output)))
         return output, self._channel.get()
 
 
 class EmulatedArmBoard:
-    """The ELF of build_arm_board in an emulated Cortex-M4F; its serial line is a variable, filled and emptied."""
+    """The ELF of build_arm_board in an emulated Cortex-M4F; its serial lines are variables, filled and emptied."""
 
     def __init__(self, elf: Path, calibration: ArmCalibration | None = None) -> None:
         """Load `elf` (BoardFiles.elf) and power on. Raises EmulatedArmError or BoardLayoutError."""
@@ -86,7 +97,7 @@ class EmulatedArmBoard:
             table = self.mcu.read_at(self.mcu.address("arm_layout"), 4 * len(layout()))
             self._tick = self.mcu.address("arm_board_tick")
             self._input, self._output = self.mcu.address("arm_board_input"), self.mcu.address("arm_board_output")
-            self._channel = self.mcu.address("arm_board_channel")
+            self._channel, self._pads = self.mcu.address("arm_board_channel"), self.mcu.address("arm_board_pads")
         except (ImageError, McuFault) as error:
             raise EmulatedArmError(str(error)) from error
         check_layout(list((ctypes.c_uint32 * len(layout())).from_buffer_copy(table)))
@@ -100,10 +111,10 @@ class EmulatedArmBoard:
             raise EmulatedArmError(str(error)) from error
         self._start()
 
-    def tick(self, arm_input: ArmInput, heard: bytes) -> tuple[ArmOutput, bytes]:
+    def tick(self, arm_input: ArmInput, heard: bytes, felt: bytes = b"") -> tuple[ArmOutput, bytes]:
         """See ArmBoard."""
         try:
-            self.put(arm_input, heard)
+            self.put(arm_input, heard, felt)
             self.mcu.run(self._tick)
             output = ArmOutput.from_buffer_copy(self.mcu.read_at(self._output, ctypes.sizeof(ArmOutput)))
             length = int.from_bytes(self.mcu.read_at(self._channel, 4), "little")
@@ -111,10 +122,11 @@ class EmulatedArmBoard:
         except (ImageError, McuFault) as error:
             raise EmulatedArmError(str(error)) from error
 
-    def put(self, arm_input: ArmInput, heard: bytes) -> None:
+    def put(self, arm_input: ArmInput, heard: bytes, felt: bytes = b"") -> None:
         """What the next tick will find."""
         self.mcu.write_at(self._input, bytes(arm_input))
-        self.mcu.write_at(self._channel, len(heard).to_bytes(4, "little") + heard)
+        for place, data in ((self._channel, heard[:UART_SIZE]), (self._pads, felt[:UART_SIZE])):
+            self.mcu.write_at(place, len(data).to_bytes(4, "little") + data)
 
     def _start(self) -> None:
         try:

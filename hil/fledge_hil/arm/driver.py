@@ -13,7 +13,7 @@ from fledge_sim.arm import Arm
 from fledge_sim.errors import FledgeError
 
 from fledge_hil.arm.board import ArmBoard
-from fledge_hil.arm.messages import TOUCH_MAX, ArmGuard, ArmInput, ArmMode, ArmOutput, Command, joints
+from fledge_hil.arm.messages import GOAL_SIZE, ArmGuard, ArmInput, ArmMode, ArmOutput, Command, joints
 from fledge_hil.arm.plant import Vector
 
 START_S = 3.0
@@ -27,6 +27,9 @@ class Wire(Protocol):
 
     def tick(self, data: bytes) -> bytes:
         """One millisecond: what is said at its beginning, what has been heard by its end."""
+
+    def felt(self) -> bytes:
+        """What has come from the pads' board in that millisecond; nothing where there is none."""
 
     def lag_ms(self) -> int:
         """Milliseconds that got lost since the last call: the machine was busy."""
@@ -46,8 +49,8 @@ class Driver:
         self.output = ArmOutput()
         self.told: list[Callable[[ArmOutput], None]] = []
         """Are called after each tick."""
-        self.heard = b""
-        """In the last tick."""
+        self.heard, self.felt = b"", b""
+        """In the last tick, of servos and pads."""
 
     @property
     def position(self) -> Vector:
@@ -67,8 +70,9 @@ class Driver:
     def tick(self) -> ArmOutput:
         """One millisecond."""
         self.input.time_ms += 1 + self.wire.lag_ms()
-        self.output, said = self.board.tick(self.input, self.heard)
+        self.output, said = self.board.tick(self.input, self.heard, self.felt)
         self.heard = self.wire.tick(said)
+        self.felt = self.wire.felt()
         for tell in self.told:
             tell(self.output)
         return self.output
@@ -83,12 +87,12 @@ class Driver:
         """Run until it is done, or so long; whether it was."""
         return any(done(self.tick()) for _ in range(round(seconds * 1000)))
 
-    def feel(self, touch: Sequence[float]) -> None:
-        """Pooled taxels, in the contract's order [N]."""
-        if len(touch) > TOUCH_MAX:
-            raise FledgeError(f"{len(touch)} taxels were given; the firmware feels at most {TOUCH_MAX}")
-        self.input.touch[: len(touch)] = list(touch)
-        self.input.touch_age_ms = 0
+    def aim(self, goal_base: Sequence[float]) -> None:
+        """Where to: one place (3,) [m], or for a task of two places both (6,)."""
+        if len(goal_base) not in (3, GOAL_SIZE):
+            raise FledgeError(f"{len(goal_base)} numbers are no goal; give x, y, z of one place or of two")
+        self.input.goal_base[: len(goal_base)] = list(goal_base)
+        self.input.goal_age_ms = 0
 
     def hold(self) -> None:
         """Torque on, where the joints are; also releases what tripped. Raises ArmStopped if the servos forbid it."""
@@ -100,18 +104,18 @@ class Driver:
         """Let the policy bring the tip to a goal for so long.
 
         Args:
-            goal_base: (3,) [m].
+            goal_base: (3,) [m]; of a task of two places (6,).
             seconds: of which the arm stays at the goal for what is left.
         Returns:
-            Distance of tip and goal in the end [m].
+            Distance of tip and goal, or the first place, in the end [m].
         Raises:
             ArmStopped: a guard spoke; the arm holds or is relaxed.
         """
-        self.input.goal_base[:] = list(goal_base)
+        self.aim(goal_base)
         self.input.command = Command.MOVE
         if self.until(lambda o: bool(o.guard_latched), seconds) or self.output.mode != ArmMode.MOVING:
             raise ArmStopped(f"the arm stopped moving: {self.reason()}")
-        return float(np.linalg.norm(np.array(goal_base) - self.tip))
+        return float(np.linalg.norm(np.array(goal_base[:3]) - self.tip))
 
     def relax(self) -> None:
         """Torque off."""
@@ -120,10 +124,12 @@ class Driver:
 
     def reason(self) -> str:
         """The guard in words."""
-        name = self.arm.joints[self.output.culprit].name
-        return REASONS[self.guard].format(joint=name)
+        joint, pad = self.arm.joints[self.output.culprit].name, PADS[min(self.output.culprit, 1)]
+        return REASONS[self.guard].format(joint=joint, pad=pad)
 
 
+PADS = ("fixed", "moving")
+"""In the order of the contract's touch."""
 REASONS = {
     ArmGuard.OK: "nothing is wrong",
     ArmGuard.COMMAND: "it was told so",
@@ -142,10 +148,13 @@ REASONS = {
     ArmGuard.LIMIT: "{joint} is beyond its limits; move it back by hand, relaxed, or calibrate it",
     ArmGuard.SELF_TEST: "the policy's weights are damaged; build it again",
     ArmGuard.CALL_PERIOD: "the control loop was interrupted; leave the machine more time",
-    ArmGuard.NOT_FINITE: "goal or touch are no usable numbers",
-    ArmGuard.STALE: "goal or touch were not said again in time",
+    ArmGuard.NOT_FINITE: "the goal is no usable number",
+    ArmGuard.STALE: "the goal was not said again in time",
     ArmGuard.GOAL: "the goal is further from the tip than the policy was trained for",
     ArmGuard.VELOCITY: "{joint} turns faster than the policy was trained for",
     ArmGuard.STRETCH: "{joint} is further from its target than the policy was trained for",
     ArmGuard.ACTION: "the network answered something that is no number",
+    ArmGuard.PADS: "the board of the finger pads fell silent, or what it says is damaged; check its cable",
+    ArmGuard.PAD_STUCK: "the {pad} pad says the same numbers again and again; restart its board",
+    ArmGuard.PAD_FULL: "the {pad} pad is at the end of its range, or has no readings; look what presses it",
 }

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from fledge_sim.arm import Arm
 from fledge_sim.errors import FledgeError
 
 from fledge_hil.arm.board import ArmBoard
@@ -17,9 +16,8 @@ from fledge_hil.arm.driver import Driver
 from fledge_hil.arm.faults import ArmFault, Scene
 from fledge_hil.arm.feetech import from_word
 from fledge_hil.arm.messages import ArmGuard, ArmMode, ArmOutput, Command
-from fledge_hil.arm.mujoco_plant import MujocoPlant
-from fledge_hil.arm.plant import Vector
 from fledge_hil.arm.registers import COUNTS, Register
+from fledge_hil.arm.starts import Start
 from fledge_hil.arm.virtual_arm import VirtualArm
 
 MOVING_S = 0.25
@@ -86,30 +84,26 @@ class FaultRun:
         return not self.reasons
 
 
-def run(
-    fault: ArmFault, arm: Arm, board: ArmBoard, seed: int, pose: Vector, goal: Sequence[float], rate: int = 50
-) -> FaultRun:
+def run(fault: ArmFault, board: ArmBoard, start: Start, seed: int, rate: int = 50) -> FaultRun:
     """One run.
 
     Args:
         fault: row.
-        arm: whose body.
         board: with a policy; it is reset.
-        seed: of the wire's faults and of the joint.
-        pose: (joints,) where the arm is when it is switched on [rad, m].
-        goal: (3,) [m].
+        start: of the arm; its first goal counts.
+        seed: of the joint.
         rate: of the policy [Hz].
     """
     board.reset()
-    virtual = VirtualArm(arm, MujocoPlant(arm, pose), seed=seed)
+    virtual, arm = start.virtual, start.virtual.arm
     driver = Driver(arm, board, virtual)
     scene = Scene(virtual, driver, int(np.random.default_rng(seed).integers(len(arm.joints))))
     watch = JumpWatch(virtual, arm.servo.setpoint_speed / rate / (2 * np.pi) * COUNTS + 1)
     driver.told.append(watch.look)
-    driver.input.goal_base[:] = list(goal)
+    driver.aim(start.goals[0])
     driver.input.command = Command.HOLD
     if fault.when == "moving":
-        driver.hold()
+        start.take_over(driver)
         driver.input.command = Command.MOVE
         driver.run(MOVING_S)
         if driver.output.mode != ArmMode.MOVING:

@@ -26,6 +26,7 @@ from fledge_hil.arm.driver import Driver
 from fledge_hil.arm.feetech import to_word
 from fledge_hil.arm.messages import ArmGuard
 from fledge_hil.arm.registers import Register
+from fledge_hil.arm.scene_plant import ScenePlant
 from fledge_hil.arm.virtual_arm import VirtualArm
 
 BLOCKED = 1e4
@@ -41,6 +42,11 @@ class Scene:
     virtual: VirtualArm
     driver: Driver
     joint: int
+
+    @property
+    def pad(self) -> int:
+        """Fixed or moving."""
+        return self.joint % 2
 
 
 Break = Callable[[Scene], None]
@@ -155,7 +161,31 @@ def _skip(scene: Scene) -> None:
     scene.driver.input.time_ms += 40
 
 
+def _line(**changes: object) -> Break:
+    """Of the pads' board."""
+
+    def change(scene: Scene) -> None:
+        assert scene.virtual.pads is not None
+        for name, value in changes.items():
+            setattr(scene.virtual.pads.faults, name, value)
+
+    return change
+
+
+def _pad(kind: str) -> Break:
+    return lambda scene: _line(**{kind: {scene.pad}})(scene)
+
+
+def _dead(share: float) -> Break:
+    def kill(scene: Scene) -> None:
+        assert isinstance(scene.virtual.plant, ScenePlant)
+        scene.virtual.plant.kill_taxels(share)
+
+    return kill
+
+
 _BUS = (ArmGuard.BUS,)
+_PADS = (ArmGuard.PADS,)
 
 FAULTS: tuple[ArmFault, ...] = (
     ArmFault("none", "nothing", "moves on", lambda _: None),
@@ -198,3 +228,23 @@ FAULTS: tuple[ArmFault, ...] = (
     ArmFault("hot at the start", "one servo is at 62 degrees", "waits", _heat(62.0), (ArmGuard.HEAT,), 400,
              when="before"),
 )  # fmt: skip
+
+PAD_FAULTS: tuple[ArmFault, ...] = (
+    ArmFault("dead taxels", "one taxel in ten says 0", "moves on", _dead(0.1)),
+    ArmFault("pads' bit errors", "one byte in 2000 of the pads arrives with a wrong bit", "moves on",
+             _line(flips=1 / 2000)),
+    ArmFault("pads' lost bytes", "one byte in 2000 of the pads does not arrive", "moves on", _line(losses=1 / 2000)),
+    ArmFault("pads' gap", "their board is silent for 35 ms", "moves on", _line(silent=True),
+             mend=_line(silent=False), seconds=0.035),
+    ArmFault("pads' storm", "one byte in 20 of the pads arrives with a wrong bit", "lets go", _line(flips=0.05), _PADS,
+             200),
+    ArmFault("pads cut", "their board is not heard any more", "lets go", _line(silent=True), _PADS),
+    ArmFault("pads' loose contact", "their board is gone for 0.2 s", "holds", _line(silent=True), _PADS,
+             mend=_line(silent=False), seconds=0.2),
+    ArmFault("pads hang", "their board sends one frame again and again", "lets go", _line(repeats=True), _PADS),
+    ArmFault("pad stuck", "one pad says the same numbers again and again", "lets go", _pad("stuck"),
+             (ArmGuard.PAD_STUCK,), 140),
+    ArmFault("pad full", "all taxels of a pad are at the end of their range", "lets go", _pad("full"),
+             (ArmGuard.PAD_FULL,), 60),
+)  # fmt: skip
+"""Of a policy that feels."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fledge_hil.board_messages import BoardLayoutError
 
-JOINTS_MAX, TOUCH_MAX, UART_SIZE = 8, 96, 256
-"""ARM_JOINTS_MAX, ARM_TOUCH_MAX, UART_SIZE."""
+JOINTS_MAX, GOAL_SIZE, UART_SIZE = 8, 6, 256
+"""ARM_JOINTS_MAX, ARM_GOAL_SIZE, UART_SIZE."""
 _u32, _f32 = ctypes.c_uint32, ctypes.c_float
 FloatArray = ctypes.Array[ctypes.c_float]
 
@@ -63,6 +63,9 @@ class ArmGuard(IntEnum):
     VELOCITY = 20
     STRETCH = 21
     ACTION = 22
+    PADS = 23
+    PAD_STUCK = 24
+    PAD_FULL = 25
 
 
 class ArmInput(ctypes.Structure):
@@ -71,18 +74,13 @@ class ArmInput(ctypes.Structure):
     time_ms: int
     command: int
     goal_age_ms: int
-    touch_age_ms: int
     goal_base: FloatArray
-    """[m]"""
-    touch: FloatArray
-    """[N]"""
+    """[m]; of a task of two places both"""
     _fields_ = (
         ("time_ms", _u32),
         ("command", _u32),
         ("goal_age_ms", _u32),
-        ("touch_age_ms", _u32),
-        ("goal_base", _f32 * 3),
-        ("touch", _f32 * TOUCH_MAX),
+        ("goal_base", _f32 * GOAL_SIZE),
     )
 
 
@@ -101,6 +99,9 @@ class ArmOutput(ctypes.Structure):
     retries: int
     wrong_checksums: int
     torque: int
+    pads_age_ms: int
+    pads_frames: int
+    pads_wrong_checksums: int
     age_ms: ctypes.Array[ctypes.c_uint32]
     position: FloatArray
     """[rad, m]"""
@@ -121,6 +122,7 @@ class ArmOutput(ctypes.Structure):
     _fields_ = (
         *((name, _u32) for name in ("mode", "guard", "guard_latched", "culprit", "contract_hash", "self_test_passed")),
         *((name, _u32) for name in ("inferences", "deadline_misses", "cycles", "retries", "wrong_checksums", "torque")),
+        *((name, _u32) for name in ("pads_age_ms", "pads_frames", "pads_wrong_checksums")),
         ("age_ms", _u32 * JOINTS_MAX),
         *((name, _f32 * JOINTS_MAX) for name in ("position", "velocity", "target", "load", "voltage", "temperature")),
         ("action", _f32 * JOINTS_MAX),

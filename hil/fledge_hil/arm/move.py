@@ -2,12 +2,14 @@
 
 The firmware's own C drives the bus: it looks for the servos, sets them up, holds the arm where it is, and lets the
 policy bring the tip to one goal after the other; then it lets go. Whatever goes wrong, the arm holds or is let go, and
-the reason is told. With --port virtual the servos are virtual, and the same seed gives the same figures. Exit code 1 if
-a goal was missed.
+the reason is told. With --port virtual the servos are virtual, and the same seed gives the same figures; a policy of
+another task than reach moves in episodes of it, with the scene and the finger pads of its training. Exit code 1 if a
+goal was missed or no episode succeeded.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import tyro
 from fledge_sim import arm as arms
 from fledge_sim import policy as policy_file
 from fledge_sim.arm import Arm
+from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
@@ -27,15 +30,18 @@ from fledge_hil.arm.board import ArmBoard, EmulatedArmBoard, HostArmBoard, check
 from fledge_hil.arm.board_build import build_arm_board
 from fledge_hil.arm.calibration import load_calibration
 from fledge_hil.arm.driver import Driver, Wire
+from fledge_hil.arm.episodes import Episode, fly
 from fledge_hil.arm.messages import ArmCalibration
 from fledge_hil.arm.mujoco_plant import MujocoPlant
 from fledge_hil.arm.plant import Vector
 from fledge_hil.arm.serial_wire import SerialWire
 from fledge_hil.arm.serve import plant_of
 from fledge_hil.arm.session import Attempt, check_task, draw_goals, visit
+from fledge_hil.arm.starts import Stage, feels, places, stage_of, task_of
 from fledge_hil.arm.virtual_arm import VirtualArm
 
 VIRTUAL = "virtual"
+EPISODES = 10
 
 
 @dataclass(frozen=True)
@@ -43,23 +49,28 @@ class Options:
     """See the module's docstring."""
 
     policy: Annotated[Path, tyro.conf.Positional]
-    """Policy file of an arm, as written by `fledge train --task reach` or `fledge export`."""
+    """Policy file of an arm, as written by `fledge train --task reach` (insertion, push) or `fledge export`."""
     port: str = VIRTUAL
     """Serial port of the servo adapter, such as /dev/ttyUSB0, or what `fledge arm sim` prints; virtual: none."""
+    pads: str | None = None
+    """Serial port of the finger pads' board, such as /dev/ttyUSB1, for a policy that feels; not for virtual servos."""
     robot: str | None = None
     """The arm's file, if it does not ship with fledge; default: the one that the policy names."""
     processor: Literal["host", "emulated"] = "host"
     """emulated: the Cortex-M4F image, for virtual servos. host: the same C on this machine."""
     goal: tuple[float, float, float] | None = None
-    """Where the tip shall go: x forward, y left, z up, from the middle of the base on the table [m]; default: drawn."""
+    """Where the tip shall go, or where the hole's rim is: x forward, y left, z up, from the middle of the base on the
+    table [m]; default: drawn."""
     goals: int = 5
     """How many are drawn."""
+    episodes: int | None = None
+    """Of the policy's own task, on virtual servos; default: 10, for reach goals instead."""
     seconds: float = 2.0
     """For each goal."""
     tolerance: float = 0.01
     """Nearer counts as reached [m]."""
     seed: int = 0
-    """Of the goals."""
+    """Of the goals, or the episodes."""
     calibration: Path | None = None
     """JSON with the encoders' zero and direction of each joint; default: 2048 and 1."""
     cache: Path = Path("build/boards")
@@ -68,25 +79,59 @@ class Options:
 
 def run(options: Options) -> int:
     """Move, print, and let go on every way out."""
-    _check(options)
     policy = policy_file.load(options.policy)
     check_task(policy.contract)
+    _check(options, policy.contract)
     arm = arms.load(options.robot or policy.contract.robot)
     calibration = load_calibration(options.calibration, arm)
+    if options.port == VIRTUAL and (options.episodes or task_of(policy.contract) != "reach"):
+        return _fly(options, stage_of(policy.contract, options.robot), _board(options, policy, arm, calibration))
     goals = np.array([options.goal]) if options.goal else draw_goals(arm, options.goals, options.seed)
     with _wire(options, arm) as wire:
         driver = Driver(arm, _board(options, policy, arm, calibration), wire)
-        driver.input.goal_base[:] = list(goals[0])
+        driver.aim(goals[0].tolist())
         check_fits(arm, driver.tick(), policy.contract.hash32)
         attempts = _move(driver, goals, options)
-    return _show(attempts, driver, options)
+    return _show(attempts, driver, options, task_of(policy.contract))
 
 
-def _check(options: Options) -> None:
-    if options.goals < 1 or options.seconds <= 0 or options.tolerance <= 0:
-        raise FledgeError("--goals, --seconds and --tolerance must be positive; see `fledge arm run --help`")
-    if options.port != VIRTUAL and options.processor == "emulated":
+def _check(options: Options, contract: Contract) -> None:
+    virtual, reaches = options.port == VIRTUAL, task_of(contract) == "reach"
+    counts = (options.goals, 1 if options.episodes is None else options.episodes)
+    if min(*counts, options.seconds, options.tolerance) <= 0:
+        raise FledgeError("--goals, --episodes, --seconds, --tolerance must be positive; see `fledge arm run --help`")
+    if not virtual and options.processor == "emulated":
         raise FledgeError("the emulated processor has no clock; it moves virtual servos only, so leave --port out")
+    if options.pads is not None and (virtual or not feels(contract)):
+        raise FledgeError(f"--pads is of no use {'to virtual servos' if virtual else 'to a policy without touch'}")
+    if virtual and not reaches and options.goal:
+        raise FledgeError("the episodes of this policy's task have their own places; leave --goal out")
+    if virtual:
+        return
+    if options.episodes:
+        raise FledgeError("episodes need a simulated scene, and real servos have none; leave --episodes or --port out")
+    if places(contract) > 1:
+        raise FledgeError("the policy has to see a block all the time and nobody looks; leave --port out")
+    if feels(contract) and options.pads is None:
+        raise FledgeError("the policy feels with finger pads; say where their board is: --pads /dev/ttyUSB1")
+    if not reaches and not options.goal:
+        raise FledgeError("say where the middle of the hole's rim is, as --goal X Y Z in metres from the arm's base")
+
+
+def _fly(options: Options, stage: Stage, board: ArmBoard) -> int:
+    """Episodes of the policy's task."""
+    wanted, flown = options.episodes or EPISODES, list[Episode]()
+    with screen.bar("episodes") as bar:
+        for episode in fly(stage, board, wanted, options.seed):
+            flown.append(episode)
+            bar.show(len(flown) / wanted, f"{sum(each.success for each in flown)} of {len(flown)}")
+    distances = 1000 * np.array([episode.distance for episode in flown])
+    screen.say(f"away in the end: {np.median(distances):.1f} mm at the median, {distances.mean():.1f} on average")
+    for reason, count in Counter(episode.stopped for episode in flown if episode.stopped).most_common():
+        screen.say(f"{count} ended early: {reason}")
+    succeeded = sum(episode.success for episode in flown)
+    screen.say(f"{succeeded} of {wanted} episodes succeeded")
+    return 0 if succeeded else 1
 
 
 def _board(options: Options, policy: Policy, arm: Arm, calibration: ArmCalibration) -> ArmBoard:
@@ -101,7 +146,7 @@ def _wire(options: Options, arm: Arm) -> Iterator[Wire]:
     if options.port == VIRTUAL:
         yield VirtualArm(arm, plant_of(arm, "mujoco"), seed=options.seed)
         return
-    with SerialWire(options.port) as wire:
+    with SerialWire(options.port, options.pads) as wire:
         yield wire
 
 
@@ -116,7 +161,7 @@ def _move(driver: Driver, goals: Vector, options: Options) -> list[Attempt]:
         driver.relax()
 
 
-def _show(attempts: list[Attempt], driver: Driver, options: Options) -> int:
+def _show(attempts: list[Attempt], driver: Driver, options: Options, task: str) -> int:
     rows = [
         (
             ", ".join(f"{100 * x:.1f}" for x in attempt.goal),
@@ -135,6 +180,9 @@ def _show(attempts: list[Attempt], driver: Driver, options: Options) -> int:
     for attempt in attempts:
         if attempt.stopped:
             screen.say(attempt.stopped)
+    if task != "reach":
+        screen.say(f"{driver.output.pads_frames} frames of the pads; whether it succeeded is yours to see; relaxed")
+        return int(any(attempt.stopped for attempt in attempts))
     reached = sum(attempt.best < options.tolerance and not attempt.stopped for attempt in attempts)
     wanted = 1 if options.goal else options.goals
     screen.say(f"{reached} of {wanted} goals reached within {1000 * options.tolerance:g} mm; the arm is relaxed")

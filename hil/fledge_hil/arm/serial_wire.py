@@ -18,34 +18,27 @@ CHUNK = 4096
 
 
 class SerialWire:
-    """A servo bus behind an adapter; use as a context."""
+    """A servo bus behind an adapter, and where there is one the pads' board behind another; use as a context."""
 
-    def __init__(self, port: str) -> None:
-        """Opens it. Raises FledgeError if it cannot be opened, or has no such speed."""
-        try:
-            self._handle = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError as error:
-            raise FledgeError(
-                f"cannot open {port}: {error.strerror or error}; is the adapter plugged in, and may you use it?"
-            ) from error
-        try:
-            self._configure()
-        except (termios.error, AttributeError) as error:
-            os.close(self._handle)
-            raise FledgeError(
-                f"{port} cannot be set to {BAUD} bit/s; give the serial port of a servo adapter"
-            ) from error
+    def __init__(self, port: str, pads: str | None = None) -> None:
+        """Opens them.
+
+        Args:
+            port: of the servos.
+            pads: of the pads' board.
+        Raises:
+            FledgeError: one cannot be opened, or has no such speed.
+        """
         self.port = port
+        self._pads: int | None = None
+        self._handle = _opened(port, "a servo adapter")
+        try:
+            self._pads = None if pads is None else _opened(pads, "the pads' board")
+        except FledgeError:
+            os.close(self._handle)
+            raise
         self._next = time.monotonic() + TICK
         self._lost_ms = 0
-
-    def _configure(self) -> None:
-        tty.setraw(self._handle)
-        attributes = termios.tcgetattr(self._handle)
-        speed = getattr(termios, f"B{BAUD}")
-        attributes[4] = attributes[5] = speed
-        termios.tcsetattr(self._handle, termios.TCSANOW, attributes)
-        termios.tcflush(self._handle, termios.TCIOFLUSH)
 
     def tick(self, data: bytes) -> bytes:
         """See Wire. Raises FledgeError when the port has gone."""
@@ -53,22 +46,23 @@ class SerialWire:
             if data:
                 os.write(self._handle, data)
             self._wait()
-            return self._read()
+            return _read(self._handle)
         except OSError as error:
             raise FledgeError(
                 f"{self.port} has gone: {error.strerror or error}; the servos hold their last goals"
             ) from error
 
+    def felt(self) -> bytes:
+        """See Wire. A board that has gone is as one that is silent: the firmware's guard speaks."""
+        try:
+            return b"" if self._pads is None else _read(self._pads)
+        except OSError:
+            return b""
+
     def lag_ms(self) -> int:
         """See Wire."""
         lost, self._lost_ms = self._lost_ms, 0
         return lost
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._handle, CHUNK)
-        except BlockingIOError:
-            return b""
 
     def _wait(self) -> None:
         now = time.monotonic()
@@ -83,3 +77,32 @@ class SerialWire:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)
+        if self._pads is not None:
+            os.close(self._pads)
+
+
+def _opened(port: str, what: str) -> int:
+    """A raw port of BAUD."""
+    try:
+        handle = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as error:
+        raise FledgeError(
+            f"cannot open {port}: {error.strerror or error}; is the adapter plugged in, and may you use it?"
+        ) from error
+    try:
+        tty.setraw(handle)
+        attributes = termios.tcgetattr(handle)
+        attributes[4] = attributes[5] = getattr(termios, f"B{BAUD}")
+        termios.tcsetattr(handle, termios.TCSANOW, attributes)
+        termios.tcflush(handle, termios.TCIOFLUSH)
+    except (termios.error, AttributeError) as error:
+        os.close(handle)
+        raise FledgeError(f"{port} cannot be set to {BAUD} bit/s; give the serial port of {what}") from error
+    return handle
+
+
+def _read(handle: int) -> bytes:
+    try:
+        return os.read(handle, CHUNK)
+    except BlockingIOError:
+        return b""

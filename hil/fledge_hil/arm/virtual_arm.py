@@ -11,6 +11,7 @@ from fledge_sim.arm import Arm
 
 from fledge_hil.arm.plant import JointPlant, Plant, Vector
 from fledge_hil.arm.servo_bus import ServoBus
+from fledge_hil.arm.virtual_pads import VirtualPads
 from fledge_hil.arm.virtual_servo import VirtualServo
 
 TICK_US = 1000
@@ -21,7 +22,15 @@ STEP = TICK_US * 1e-6
 class VirtualArm:
     """See the module's docstring."""
 
-    def __init__(self, arm: Arm, plant: Plant | None = None, *, echo: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        plant: Plant | None = None,
+        *,
+        echo: bool = False,
+        seed: int = 0,
+        pads: VirtualPads | None = None,
+    ) -> None:
         """Powered, at rest, without torque.
 
         Args:
@@ -29,12 +38,14 @@ class VirtualArm:
             plant: what they move; default: joints without a body.
             echo: the master hears its own bytes.
             seed: of faults of the wire.
+            pads: on its fingers; default: none.
         """
-        self.arm = arm
+        self.arm, self.pads = arm, pads
         self.plant: Plant = plant or JointPlant(arm)
         self.servos = tuple(VirtualServo(arm.servo, joint.servo_id) for joint in arm.joints)
         self.bus = ServoBus(self.servos, echo=echo, seed=seed)
         self.time_us = 0
+        self._felt = b""
         self._travel = np.array([joint.travel for joint in arm.joints])
         self._move(0.0)
 
@@ -52,6 +63,8 @@ class VirtualArm:
         """One millisecond of the mechanics."""
         self._move(STEP)
         self.time_us += TICK_US
+        if self.pads is not None:
+            self._felt += self.pads.tick()
 
     def tick(self, data: bytes) -> bytes:
         """One millisecond of everything: what the master sends at its beginning, what has arrived by its end."""
@@ -59,6 +72,11 @@ class VirtualArm:
             self.bus.send(data, self.time_us)
         self.advance()
         return self.bus.receive(self.time_us)
+
+    def felt(self) -> bytes:
+        """What the pads' board has said since the last call."""
+        felt, self._felt = self._felt, b""
+        return felt
 
     def lag_ms(self) -> int:
         """Its time is that of its ticks."""
