@@ -31,6 +31,16 @@ def insertion(arm: Arm) -> ArmConfig:
     return ArmConfig(arm, InsertionTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 125)
 
 
+def loose_insertion(arm: Arm) -> ArmConfig:
+    """The same with a peg that was gripped half as far again from where it should be, in side and tilt.
+
+    A hand without touch knows nothing of either; a tilt of a quarter radian is what the wrist can undo.
+    """
+    config = insertion(arm)
+    task = InsertionTask(lateral_error=0.0045, tilt_error=0.22)
+    return dataclasses.replace(config, task=task)
+
+
 def placement(arm: Arm) -> ArmConfig:
     """Stand a peg upright on a place of the table and let go of it, 25 times a second, within five seconds."""
     return ArmConfig(arm, PlacementTask(), CONTACT_PERIOD, CONTACT_SUBSTEPS, 125)
@@ -44,6 +54,7 @@ def push(arm: Arm) -> ArmConfig:
 TASKS: Mapping[str, Callable[[Arm], ArmConfig]] = {
     "reach": reach,
     "insertion": insertion,
+    "loose_insertion": loose_insertion,
     "placement": placement,
     "push": push,
 }

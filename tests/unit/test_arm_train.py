@@ -232,16 +232,17 @@ def test_the_bench_says_what_is_missing_and_refuses_other_numbers(
     assert report.tables[0].rows == ()
     with pytest.raises(FledgeError, match="no run 'smell'"):
         bench.measure(dataclasses.replace(options, only=("smell",)))
-    expert = bench.config_of(bench.EXPERT, 0, options)
+    row = next(run for run in bench.RUNS if run.name == bench.EXPERT)
+    expert = bench.config_of(row, 0, options)
     assert isinstance(expert, ArmPpoConfig)
-    folder = bench.folder_of(bench.EXPERT, 0, options)
+    folder = bench.folder_of(row, 0, options)
     assert folder.name == "truth-expert-0"
     runs.save_config(folder, dataclasses.replace(expert, iterations=1))
     with pytest.raises(FledgeError, match="other numbers"):
-        bench.outcome_of(bench.EXPERT, 0, options)
-    taught = bench.config_of(bench.RUNS[-1], 0, options)
+        bench.outcome_of(row, 0, options)
+    taught = bench.config_of(next(run for run in bench.RUNS if run.name == "touch, AACD"), 0, options)
     assert isinstance(taught, ArmPpoConfig)
-    assert taught.teacher == str(folder)
+    assert (taught.teacher, taught.student) == (str(folder), str(tmp_path / "touch-dagger-0"))
 
 
 def test_numbers_that_cannot_work_are_refused() -> None:

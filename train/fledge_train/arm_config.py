@@ -19,7 +19,7 @@ from fledge_train.history_encoder import HistoryNumbers
 from fledge_train.imitation import ImitationNumbers
 from fledge_train.ppo_config import Pace, PpoNumbers
 
-Task = Literal["reach", "insertion", "placement", "push"]
+Task = Literal["reach", "insertion", "loose_insertion", "placement", "push"]
 TASKS: tuple[Task, ...] = get_args(Task)
 Senses = Literal["joints", "touch", "truth"]
 Method = Literal["cloning", "dagger"]
@@ -191,6 +191,11 @@ def insertion(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> Ar
     return contact("insertion", robot, seed, actor)
 
 
+def loose_insertion(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
+    """The peg into its hole, from a worse grip."""
+    return contact("loose_insertion", robot, seed, actor)
+
+
 def placement(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """The peg upright on its pad."""
     return contact("placement", robot, seed, actor)
@@ -231,6 +236,7 @@ def cloning(robot: str = "so101", seed: int = 0, actor: Network = "gru") -> Imit
 PRESETS: dict[str, Callable[..., ArmPpoConfig]] = {
     "reach": reach,
     "insertion": insertion,
+    "loose_insertion": loose_insertion,
     "placement": placement,
     "push": push,
     "aacd": aacd,

@@ -63,8 +63,8 @@ class Run:
 
     name: str
     make: Callable[[int], Config]
-    taught: bool = False
-    """Needs the expert of its seed."""
+    teacher: str = ""
+    """Name of the run whose expert it learns from."""
     student: str = ""
     """Name of the run that it goes on from."""
 
@@ -93,19 +93,29 @@ def _going_on(**changes: Any) -> Callable[[int], Config]:
     return lambda seed: dataclasses.replace(arm_config.aacd(robot=ROBOT, seed=seed), **changes)
 
 
-EXPERT = Run("truth (expert)", _by_reward("insertion", senses="truth"))
+EXPERT = "truth (expert)"
+LOOSE: dict[str, Any] = {"task": "loose_insertion"}
+"""The same with a worse grip, where touch matters most."""
+LOOSE_EXPERT = "loose grip: truth (expert)"
 RUNS: tuple[Run, ...] = (
     Run("reach", _by_reward("reach")),
-    EXPERT,
+    Run(EXPERT, _by_reward("insertion", senses="truth")),
     Run("no touch", _by_reward("insertion", senses="joints")),
     Run("touch", _by_reward("insertion", senses="touch")),
-    Run("touch, AACD without a student", _by_reward("insertion", senses="touch"), taught=True),
-    Run("touch, cloning", _imitating("cloning", "gru"), taught=True),
-    Run("touch, DAgger without memory", _imitating("dagger", "mlp"), taught=True),
-    Run("touch, DAgger", _imitating("dagger", "gru"), taught=True),
-    Run("no touch, DAgger", _imitating("dagger", "gru", senses="joints"), taught=True),
-    Run("touch, AACD", _going_on(), taught=True, student="touch, DAgger"),
-    Run("no touch, AACD", _going_on(senses="joints"), taught=True, student="no touch, DAgger"),
+    Run("touch, AACD without a student", _by_reward("insertion", senses="touch"), EXPERT),
+    Run("touch, cloning", _imitating("cloning", "gru"), EXPERT),
+    Run("touch, DAgger without memory", _imitating("dagger", "mlp"), EXPERT),
+    Run("touch, DAgger", _imitating("dagger", "gru"), EXPERT),
+    Run("no touch, DAgger", _imitating("dagger", "gru", senses="joints"), EXPERT),
+    Run("touch, AACD", _going_on(), EXPERT, "touch, DAgger"),
+    Run("no touch, AACD", _going_on(senses="joints"), EXPERT, "no touch, DAgger"),
+    Run(LOOSE_EXPERT, _by_reward("loose_insertion", senses="truth")),
+    Run("loose grip: touch, DAgger", _imitating("dagger", "gru", **LOOSE), LOOSE_EXPERT),
+    Run("loose grip: no touch, DAgger", _imitating("dagger", "gru", senses="joints", **LOOSE), LOOSE_EXPERT),
+    Run("loose grip: touch, AACD", _going_on(**LOOSE), LOOSE_EXPERT, "loose grip: touch, DAgger"),
+    Run(
+        "loose grip: no touch, AACD", _going_on(senses="joints", **LOOSE), LOOSE_EXPERT, "loose grip: no touch, DAgger"
+    ),
 )
 
 
@@ -135,7 +145,7 @@ def _chosen(options: Options) -> tuple[Run, ...]:
     if strange := sorted(set(options.only) - set(known)):
         raise FledgeError(f"no run '{strange[0]}'; choose from: {'; '.join(known)}")
     chosen = [run for run in RUNS if not options.only or run.name in options.only]
-    needed = {run.student for run in chosen} | {EXPERT.name for run in chosen if run.taught}
+    needed = {name for run in chosen for name in (run.student, run.teacher)}
     return tuple(run for run in RUNS if run in chosen or run.name in needed)
 
 
@@ -152,9 +162,11 @@ def folder_of(run: Run, seed: int, options: Options) -> Path:
 def config_of(run: Run, seed: int, options: Options) -> Config:
     """Its numbers."""
     config: Any = run.make(seed)
-    changes: dict[str, Any] = {"teacher": str(folder_of(EXPERT, seed, options))} if run.taught else {}
-    if run.student:
-        changes["student"] = str(folder_of(_named(run.student), seed, options))
+    changes: dict[str, Any] = {
+        role: str(folder_of(_named(name), seed, options))
+        for role, name in (("teacher", run.teacher), ("student", run.student))
+        if name
+    }
     scaled = max(1, round(config.iterations * options.scale))
     made: Config = dataclasses.replace(config, iterations=scaled, **changes)
     return made

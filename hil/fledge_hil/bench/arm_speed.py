@@ -25,7 +25,7 @@ STEPS = 20
 def tables(name: str, rounds: int) -> Iterator[Table]:
     """Of an arm by its name."""
     arm = arms.load(name)
-    rows = [_row(task, preset(arm), rounds) for task, preset in arm_presets.TASKS.items()]
+    rows = [_row(task, arm_presets.TASKS[task](arm), rounds) for task in WORLDS]
     touch = dataclasses.replace(arm_presets.insertion(arm), touch="pooled")
     rows.insert(2, _row("insertion", touch, rounds))
     yield Table(
