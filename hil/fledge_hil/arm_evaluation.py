@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fledge_sim import policy as policies
-from fledge_sim.contract import JointMapping
+from fledge_sim.contract import Contract, JointMapping
+from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
 from fledge_hil import screen
 
 if TYPE_CHECKING:
-    from fledge_train.arm_evaluate import ArmFigures
+    from fledge_train.arm_evaluate import ArmFigures, Step
 
 SEED = 1_000_003
 """Of the episodes: none that training has seen."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to measure that moves an arm."""
+
+    name: str
+    contract: Contract
+    policy: Policy | None
+    """None: a model that cannot become one."""
+    step: Step | None = None
+    """How it acts; None: as the policy."""
 
 
 def arm_policy(path: Path) -> Policy | None:
@@ -27,18 +42,65 @@ def arm_policy(path: Path) -> Policy | None:
     return policy if isinstance(policy.contract.action, JointMapping) else None
 
 
-def measure(policy: Policy, episodes: int = 1000, seed: int = SEED) -> ArmFigures:
-    """The figures that `train` keeps with a run; some ten seconds. MuJoCo is imported here and not before.
+def load(path: Path, contract: Path | None) -> Candidate | None:
+    """What moves an arm in a policy file, or in an ONNX model with its own contract or under one; else None.
+
+    Raises FledgeError for a damaged file, and for a model that does not fit its contract.
+    """
+    name = path.parent.name if path.name == "policy.npz" and path.parent.name else path.name
+    if path.suffix == ".onnx":
+        return _of_model(path, contract, name)
+    policy = arm_policy(path)
+    if policy is not None and contract is not None:
+        raise FledgeError(f"{path} brings its own contract; --contract is for ONNX models, leave it out")
+    return None if policy is None else Candidate(name, policy.contract, policy)
+
+
+def _of_model(path: Path, contract: Path | None, name: str) -> Candidate | None:
+    """As the policy that it becomes; a graph that cannot become one is run as it is."""
+    from fledge_export import onnx_import
+    from fledge_export.onnx_errors import OnnxImportError
+
+    given = onnx_import.read_contract(contract) if contract else None
+    model = onnx_import.read_model(path)
+    is_own = any(entry.key == "contract" for entry in model.metadata_props)
+    if not is_own and (given is None or not isinstance(given.action, JointMapping)):
+        return None
+    if not is_own and given is not None:
+        try:
+            onnx_import.translate(model, given)
+        except OnnxImportError as reason:
+            from fledge_hil import onnx_controller
+
+            controller = onnx_controller.load(path, given)
+            screen.say(f"{path}: {reason}; onnxruntime runs it as it is, it cannot be exported")
+            return Candidate(name, given, None, controller.step)
+    policy = onnx_import.load(path, given)
+    return Candidate(name, policy.contract, policy) if isinstance(policy.contract.action, JointMapping) else None
+
+
+def measure(policy: Policy, episodes: int = 1000, seed: int = SEED, robot: str | None = None) -> ArmFigures:
+    """The figures that `train` keeps with a run; some ten seconds. MuJoCo is imported here and not before."""
+    return measure_candidate(Candidate("", policy.contract, policy), episodes, seed, robot)
+
+
+def measure_candidate(candidate: Candidate, episodes: int, seed: int, robot: str | None = None) -> ArmFigures:
+    """As `measure`.
 
     A policy in integers moves by its C, compiled for this machine: the bits of the target.
     """
     from fledge_train import arm_evaluate
 
-    if policy.contract.quantisation == "float32":
-        return arm_evaluate.measure(policy, episodes, seed)
-    from fledge_export.parity import host_engine
+    policy, step = candidate.policy, candidate.step
+    if policy is not None and policy.contract.quantisation != "float32":
+        from fledge_export.parity import host_engine
 
-    return arm_evaluate.measure(policy, episodes, seed, step=host_engine(policy))
+        step = host_engine(policy)
+    if step is None:
+        assert policy is not None
+        step = partial(policies.forward, policy)
+    mover = arm_evaluate.Mover(step, candidate.contract.recurrent_size)
+    return arm_evaluate.measure_mover(mover, candidate.contract, episodes, seed, robot=robot)
 
 
 def show(measured: Sequence[tuple[str, ArmFigures]]) -> None:

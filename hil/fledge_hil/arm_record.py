@@ -27,9 +27,9 @@ CELLS = (8, 10)
 Float64 = NDArray[np.float64]
 
 
-def record_policy(policy: Policy, name: str, seed: int = 0) -> ArmRecording:
-    """One episode in the worlds that the policy was trained for."""
-    config, _ = worlds_of(policy.contract)
+def record_policy(policy: Policy, name: str, seed: int = 0, robot: str | None = None) -> ArmRecording:
+    """One episode in the worlds that the policy was trained for; `robot`: its arm's file, if the policy cannot say."""
+    config = worlds_of(policy.contract, robot=robot)
     mover = Mover(partial(policies.forward, policy), policy.contract.recurrent_size)
     return record_episode(mover.act, config, name, seed, mover.begin)
 

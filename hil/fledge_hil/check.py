@@ -29,7 +29,7 @@ from fledge_export.specification import stepper
 from fledge_export.taint import TaintError
 from fledge_export.timing import Timing, TimingError
 from fledge_export.wcet import WcetError
-from fledge_sim import arm as arms
+from fledge_sim.arm_trained import arm_of
 from fledge_sim.contract import ActionMapping, Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Float32, Policy
@@ -77,8 +77,13 @@ def check(policy: Policy, directory: Path) -> CheckReport:
     return check_source(policy, directory)
 
 
-def check_source(policy: Policy, directory: Path, reference: Reference | None = None) -> CheckReport:
-    """As `check`, for the policy.c and policy.h that lie in `directory` and claim to be `policy`."""
+def check_source(
+    policy: Policy, directory: Path, reference: Reference | None = None, robot: str | None = None
+) -> CheckReport:
+    """As `check`, for the policy.c and policy.h that lie in `directory` and claim to be `policy`.
+
+    `robot`: an arm's name or file; default: the one that the contract names.
+    """
     target = EmulatedPolicy(build_image(directory, directory / "bare.elf"), policy)
     host = HostPolicy(build_library(directory, directory / "policy.so"), policy)
     measured = measure(target, policy)
@@ -98,7 +103,7 @@ def check_source(policy: Policy, directory: Path, reference: Reference | None = 
         _lint(target.mcu.image.path),
         _time(max((measured, *reusing), key=lambda timing: timing.cycles.upper), bounds.time),
         _stack(sizes, bounds.stack),
-        *(_control_tick(directory, policy.contract) if proved.passed else ()),
+        *(_control_tick(directory, policy.contract, robot) if proved.passed else ()),
     )
     cycles = measured.cycles
     return CheckReport(
@@ -265,17 +270,16 @@ def _time(measured: Timing, budget: float) -> Line:
     return Line("time", upper <= budget, detail, f"{upper:.0f} us")
 
 
-def _control_tick(directory: Path, contract: Contract) -> Iterator[Line]:
+def _control_tick(directory: Path, contract: Contract, robot: str | None = None) -> Iterator[Line]:
     """Of the flight code, or of the firmware of the arm; none for an arm whose file is not here."""
     if isinstance(contract.action, ActionMapping):
         yield _guarded("control tick", partial(_worst_tick, partial(flight_tick, directory), contract))
         return
     try:
-        arm = arms.load(contract.robot)
+        arm = arm_of(contract, robot)
     except FledgeError:
         return
-    if arm.sha256 == contract.robot_sha256:
-        yield _guarded("control tick", partial(_worst_tick, partial(arm_tick, directory, contract, arm), contract))
+    yield _guarded("control tick", partial(_worst_tick, partial(arm_tick, directory, contract, arm), contract))
 
 
 def _worst_tick(bound: Callable[[], ControlTick], contract: Contract) -> Found:

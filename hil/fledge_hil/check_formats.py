@@ -10,6 +10,8 @@ from pathlib import Path
 
 from fledge_export import package
 from fledge_export.quantized import is_quantised
+from fledge_sim.arm_trained import arm_of
+from fledge_sim.contract import Contract, JointMapping
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from rich.console import Group
@@ -45,7 +47,7 @@ class Proof:
     reports: Mapping[str, CheckReport]
     """By format: float32, int16, int8."""
     skipped: Mapping[str, str]
-    """Formats that this policy cannot take, and why."""
+    """What could not be checked: formats that this policy cannot take, the tick of an arm that is not here; and why."""
 
     @property
     def passed(self) -> bool:
@@ -75,10 +77,10 @@ def check_formats(
         policy: float32, or a quantised one, which is checked as it is.
         directory: for exports and builds.
         formats: default: all that the policy can take.
-        robot: for the flights on which integers are made and measured; default: the policy's.
+        robot: for the flights on which integers are made and measured, and for an arm's tick; default: the policy's.
         original: what integers are measured against; default: `policy`, or what its integers stand for.
     Raises:
-        FledgeError: a format that was asked for cannot be made, or nothing can be built.
+        FledgeError: a format that was asked for cannot be made, nothing can be built, or `robot` is another arm.
     """
     if original is not None:
         _check_original(policy, original)
@@ -86,7 +88,7 @@ def check_formats(
     if is_quantised(policy) and not formats:
         chosen = tuple(name for name in QUANTISATIONS if name == policy.contract.quantisation)
     reports: dict[str, CheckReport] = {}
-    skipped: dict[str, str] = {}
+    skipped = _without_tick(policy.contract, robot)
     reference: Reference | None = None
     for name in chosen:
         try:
@@ -100,10 +102,22 @@ def check_formats(
             continue
         folder = directory if each is policy else directory / name
         package.export(each, folder)
-        reports[name] = check_source(each, folder, reference if is_quantised(each) else None)
+        reports[name] = check_source(each, folder, reference if is_quantised(each) else None, robot)
     if not reports:
-        raise FledgeError(f"no format can be checked: {'; '.join(skipped.values())}")
+        raise FledgeError(f"no format can be checked: {'; '.join(dict.fromkeys(skipped.values()))}")
     return Proof(reports, skipped)
+
+
+def _without_tick(contract: Contract, robot: str | None) -> dict[str, str]:
+    """Why the tick of an arm's firmware cannot be bounded. Raises FledgeError where `robot` is another arm."""
+    if isinstance(contract.action, JointMapping):
+        try:
+            arm_of(contract, robot)
+        except FledgeError as error:
+            if robot is not None:
+                raise
+            return {"control tick": str(error)}
+    return {}
 
 
 def _check_original(policy: Policy, original: Policy) -> None:

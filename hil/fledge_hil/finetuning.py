@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fledge_export import quantize
-from fledge_export.calibrate import calibrate
+from fledge_export.calibrate import calibrate_on
 from fledge_export.calibration import Calibration
 from fledge_export.layout import from_layers, layers
 from fledge_export.package import quantised
@@ -25,7 +25,6 @@ from fledge_sim.quantization import (
     row_scale_name,
     to_integers,
 )
-from fledge_sim.robot import Robot
 from fledge_train.finetune import FinetuneConfig, Map, Rows, finetune
 
 TRAINING_SEEDS, HELD_OUT_SEED, TEST_SEED = (0, 1, 2, 3), 4, 5
@@ -43,17 +42,20 @@ class Result:
 
 
 def fine_tuned(
-    original: Policy, quantisation: str, config: FinetuneConfig | None = None, robot: Robot | None = None
+    original: Policy, quantisation: str, config: FinetuneConfig | None = None, robot: str | None = None
 ) -> Result:
-    """Quantise a float32 policy and fine-tune it. Raises QuantizationError for what has no integer form."""
-    rounded = quantised(original, quantisation)
+    """Quantise a float32 policy and fine-tune it, on its robot or on that of a name or file.
+
+    Raises QuantizationError for what has no integer form.
+    """
+    rounded = quantised(original, quantisation, calibrate_on(original, robot) if robot else None)
     if rounded is original:
         raise QuantizationError(f"the policy is {quantisation} already; give the float32 one")
-    flights = [calibrate(rounded, robot, seed=seed) for seed in (*TRAINING_SEEDS, HELD_OUT_SEED)]
+    flights = [calibrate_on(rounded, robot, seed=seed) for seed in (*TRAINING_SEEDS, HELD_OUT_SEED)]
     seen = [_rows(original, flight) for flight in flights]
     settings = config or FinetuneConfig()
     found = finetune(original.contract.network.kind, _maps(rounded), _joined(seen[:-1]), seen[-1], settings)
-    test = calibrate(original, robot, seed=TEST_SEED)
+    test = calibrate_on(original, robot, seed=TEST_SEED)
     before = quantize.error(rounded, original, test)
     if found.after >= found.before:
         return Result(rounded, before, before)

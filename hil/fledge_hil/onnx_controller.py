@@ -1,6 +1,6 @@
 """Any feed-forward ONNX model as a controller, run by onnxruntime: also one that cannot become a policy.
 
-A residual network or layer normalisation can be measured that way, though nothing here can put it on a drone.
+A residual network or layer normalisation can be measured that way, though nothing here can put it on a drone or an arm.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class OnnxController:
 
     def begin(self, episodes: int, calls: int) -> Execution:
         """With a history of hover; `calls` makes no difference."""
-        return NetworkExecution(self.contract, self._step, episodes)
+        return NetworkExecution(self.contract, self.step, episodes)
 
-    def _step(self, observation: Float32, memory: Float32) -> tuple[Float32, Float32]:
+    def step(self, observation: Float32, memory: Float32) -> tuple[Float32, Float32]:
         """executor.Step; there is no memory. A model whose batch was fixed at 1 is run row by row."""
         scaled = scale_observation(self.contract, observation).astype(np.float32)
         entry = self.session.get_inputs()[0]
@@ -55,9 +55,9 @@ def load(path: Path, contract: Contract) -> OnnxController:
     inputs, output = session.get_inputs(), session.get_outputs()[0]
     if len(inputs) != 1 or inputs[0].type != "tensor(float)":
         raise FledgeError(f"{path}: the model has {len(inputs)} inputs, a model without a state has one, in float32")
-    if list(inputs[0].shape)[1:] != [contract.observation_size] or list(output.shape)[1:] != [4]:
+    if list(inputs[0].shape)[1:] != [contract.observation_size] or list(output.shape)[1:] != [contract.outputs]:
         raise FledgeError(
             f"{path}: the model maps {inputs[0].shape} to {output.shape}, the contract {contract.observation_size} "
-            "numbers to 4 actions; correct the contract's observation"
+            f"numbers to {contract.outputs} actions; correct the contract's observation"
         )
     return OnnxController(session, contract)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from fledge_sim.contract import ObservationTerm
+from fledge_sim.contract import JointMapping, ObservationTerm
 from fledge_sim.errors import FledgeError
 
 if TYPE_CHECKING:
@@ -169,6 +169,21 @@ class ArmConfig:
                 ObservationTerm("action_history", self.history * len(self.joints), "1", "joint", 1.0, 1.0, 0.0)
             )
         return tuple(terms)
+
+    @property
+    def mapping(self) -> JointMapping:
+        """What the actor's outputs mean."""
+        arm, margin = self.arm, self.action.margin
+        names = tuple(joint.name for joint in arm.joints)
+        return JointMapping(
+            kind="joint_target_delta",
+            joints=tuple(names[i] for i in self.joints),
+            step=self.action.step,
+            reach=self.action.reach,
+            lower=tuple(arm.lower[i] + margin for i in self.joints),
+            upper=tuple(arm.upper[i] - margin for i in self.joints),
+            sensed=names,
+        )
 
     @property
     def senses_size(self) -> int:

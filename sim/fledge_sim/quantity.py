@@ -34,6 +34,11 @@ def kind_of(path: Path) -> str:
         return ""
 
 
+def kind_of_robot(name_or_path: str) -> str:
+    """As kind_of, of a shipped robot's name or of a file."""
+    return kind_of(_path(name_or_path))
+
+
 def names(kind: str) -> list[str]:
     """Robots of a kind that ship with fledge."""
     return sorted(path.stem for path in ROBOTS.glob("*.toml") if kind_of(path) == kind)
@@ -41,7 +46,7 @@ def names(kind: str) -> list[str]:
 
 def read(name_or_path: str, kind: str) -> tuple[dict[str, Any], str]:
     """The TOML tree of a shipped robot, or of a file, and where it came from. Raises RobotError saying what to do."""
-    path = Path(name_or_path) if name_or_path.endswith(".toml") else ROBOTS / f"{name_or_path}.toml"
+    path = _path(name_or_path)
     try:
         tree = tomllib.loads(path.read_text())
     except FileNotFoundError as error:
@@ -53,6 +58,10 @@ def read(name_or_path: str, kind: str) -> tuple[dict[str, Any], str]:
     if found != kind:
         raise RobotError(f"{path}: describes a robot of kind {found!r}, here one of kind '{kind}' is needed")
     return tree, str(path)
+
+
+def _path(name_or_path: str) -> Path:
+    return Path(name_or_path) if name_or_path.endswith(".toml") else ROBOTS / f"{name_or_path}.toml"
 
 
 def check_texts(tree: Mapping[str, Any], texts: tuple[str, ...], known: Mapping[str, Any], where: str) -> None:

@@ -199,7 +199,9 @@ def test_a_policy_whose_training_is_not_known_cannot_be_calibrated(policy: Polic
     with pytest.raises(FledgeError, match=r"names no task that exists \(juggle\)"):
         calibrate(with_record(task="juggle"))
     changed = dataclasses.replace(policy.contract, robot_sha256="ab" * 32, weights_sha256="")
-    with pytest.raises(FledgeError, match="trained for another arm than 'so101' is now"):
+    with pytest.raises(
+        FledgeError, match=r"another arm than is known here, 'so101' \(abababab\): so101 is another arm now"
+    ):
         calibrate(policies.assemble(changed, policy.weights))
     with pytest.raises(ContractError, match="cannot fly"):
         _ = policy.contract.rotor_action

@@ -188,4 +188,6 @@ def test_board_of_other_sources_is_refused(files: BoardFiles, policy: Policy, ho
 def test_policy_of_another_arm_is_refused(policy: Policy, tmp_path: Path) -> None:
     other = dataclasses.replace(policy.contract, robot_sha256="00" * 32, weights_sha256="")
     with pytest.raises(ContractError, match="not for 'so101'"):
+        build_arm_board(policies.assemble(other, policy.weights), tmp_path, ARM)
+    with pytest.raises(FledgeError, match="so101 is another arm now"):
         build_arm_board(policies.assemble(other, policy.weights), tmp_path)

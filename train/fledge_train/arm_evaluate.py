@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from fledge_sim import policy as policies
 from fledge_sim.arm_config import ArmConfig
-from fledge_sim.arm_trained import require_arm, require_fit
+from fledge_sim.arm_trained import require_fit, worlds_like
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 from fledge_sim.rows import Float32
 from numpy.typing import NDArray
 
-from fledge_train.arm_worlds import ArmWorlds, config_of, terms_of
+from fledge_train.arm_config import Senses
+from fledge_train.arm_worlds import ArmWorlds, terms_of
 
 WORLDS = 250
 """At a time."""
@@ -72,9 +72,22 @@ def measure(
     Raises:
         FledgeError: a policy that is none of an arm, or of an arm that has changed since.
     """
-    config, record = worlds_of(policy.contract, difficulty)
     mover = Mover(step or partial(policies.forward, policy), policy.contract.recurrent_size)
-    return fly(mover.act, config, episodes, seed, record["senses"], record["difficulty"], mover.begin)
+    return measure_mover(mover, policy.contract, episodes, seed, difficulty)
+
+
+def measure_mover(
+    mover: Mover,
+    contract: Contract,
+    episodes: int,
+    seed: int,
+    difficulty: float | None = None,
+    robot: str | None = None,
+) -> ArmFigures:
+    """As `measure`, of anything that acts as the contract says."""
+    config = worlds_of(contract, difficulty, robot)
+    level = float(contract.training.config.get("difficulty", 1.0)) if difficulty is None else difficulty
+    return fly(mover.act, config, episodes, seed, senses_of(contract), level, mover.begin)
 
 
 class Mover:
@@ -95,33 +108,26 @@ class Mover:
         return action.astype(np.float32)
 
 
-def trained_in(contract: Contract) -> dict[str, Any]:
-    """Task, senses and difficulty of a policy's training. Raises FledgeError where the contract does not say."""
-    contract.joint_action  # noqa: B018  (refuses a quadrotor's)
-    missing = [name for name in ("task", "senses", "difficulty") if name not in contract.training.config]
-    if missing:
-        raise FledgeError(
-            f"the policy's training record does not say its {', '.join(missing)}; train it with `fledge train`"
-        )
-    return dict(contract.training.config)
+def senses_of(contract: Contract) -> Senses:
+    """What the policy sees, by its terms."""
+    names = {term.name for term in contract.observation}
+    return "truth" if "truth" in names else "touch" if "touch" in names else "joints"
 
 
-def worlds_of(contract: Contract, difficulty: float | None = None) -> tuple[ArmConfig, dict[str, Any]]:
-    """Worlds that a policy was trained for, also an expert's, and their task, senses and difficulty.
+def worlds_of(contract: Contract, difficulty: float | None = None, robot: str | None = None) -> ArmConfig:
+    """Worlds that a policy was trained for, also an expert's.
 
     Args:
         contract: of the policy.
         difficulty: default: that of the training.
+        robot: name or file of the arm; default: the one that the contract names.
     Raises:
         FledgeError: a policy that is none of an arm, or of an arm or a task that has changed since.
     """
-    record = trained_in(contract)
-    record["difficulty"] = float(record["difficulty"] if difficulty is None else difficulty)
-    config = config_of(contract.robot, record["task"], record["senses"], record["difficulty"])
-    require_arm(contract, config.arm)
+    config = worlds_like(contract, robot, difficulty)
     truth = sum(term.size for term in contract.observation if term.name == "truth")
     require_fit(contract, config, terms_of(config, truth))
-    return config, record
+    return config
 
 
 def fly(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fledge_export.build import CrossCompiler, firmware_directory
 from fledge_export.emit_c import emit
-from fledge_sim import arm as arms
 from fledge_sim.arm import Arm
+from fledge_sim.arm_trained import arm_of
 from fledge_sim.contract import ContractError
 from fledge_sim.policy import Policy
 
@@ -28,12 +28,13 @@ def build_arm_board(policy: Policy, directory: Path, arm: Arm | None = None) -> 
         directory: cache; one folder per distinct content.
         arm: default: the robot that the contract names.
     Raises:
+        FledgeError: no arm is given, and that of the contract is not here.
         ContractError: a policy of another robot, or one that moves joints without sensing them.
         BuildError: no compiler, or it refuses the sources.
     """
     contract = policy.contract
     sensed = contract.joint_action.sensed_joints
-    arm = arm or arms.load(contract.robot)
+    arm = arm or arm_of(contract)
     if arm.sha256 != contract.robot_sha256:
         raise ContractError(
             f"the policy was trained for arm '{contract.robot}', not for '{arm.name}': it is another one, or its file "

@@ -18,9 +18,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import tyro
-from fledge_sim import arm as arms
 from fledge_sim import policy as policy_file
 from fledge_sim.arm import Arm
+from fledge_sim.arm_trained import arm_of
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
@@ -82,7 +82,7 @@ def run(options: Options) -> int:
     policy = policy_file.load(options.policy)
     check_task(policy.contract)
     _check(options, policy.contract)
-    arm = arms.load(options.robot or policy.contract.robot)
+    arm = arm_of(policy.contract, options.robot)
     calibration = load_calibration(options.calibration, arm)
     if options.port == VIRTUAL and (options.episodes or task_of(policy.contract) != "reach"):
         return _fly(options, stage_of(policy.contract, options.robot), _board(options, policy, arm, calibration))

@@ -14,10 +14,10 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from fledge_sim import arm as arms
 from fledge_sim import policy as policy_file
 from fledge_sim.arm import Arm
 from fledge_sim.arm_reach import rest_pose
+from fledge_sim.arm_trained import arm_of
 from fledge_sim.contract import Contract
 
 from fledge_hil import screen
@@ -56,7 +56,7 @@ def run(options: Options) -> int:
     """Prove and print."""
     policy = policy_file.load(options.policy)
     check_task(policy.contract)
-    arm = arms.load(options.robot or policy.contract.robot)
+    arm = arm_of(policy.contract, options.robot)
     files = build_arm_board(policy, options.cache, arm)
     host = HostArmBoard(files.library)
     starts = starts_of(policy.contract, arm, options.robot, options.seeds)

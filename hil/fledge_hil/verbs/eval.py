@@ -59,7 +59,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Measure and print."""
-    if options.policy is not None and (arm := arm_evaluation.arm_policy(options.policy)) is not None:
+    if options.policy is not None and (arm := arm_evaluation.load(options.policy, options.contract)):
         return _arm(options, arm)
     if min(options.episodes, options.engine_episodes) < 1:
         raise FledgeError("--episodes and --engine-episodes must be at least 1")
@@ -80,19 +80,18 @@ def run(options: Options) -> int:
     return 0
 
 
-def _arm(options: Options, policy: Policy) -> int:
+def _arm(options: Options, candidate: arm_evaluation.Candidate) -> int:
     """Fresh episodes of the task that the policy was trained for."""
     usual = Options()
-    others = ("contract", "robot", "baseline", "baselines", "thorough", "engine", "engine_episodes")
+    others = ("baseline", "baselines", "thorough", "engine", "engine_episodes")
     given = [name for name in others if getattr(options, name) != getattr(usual, name)]
     if given:
         raise FledgeError(
-            f"--{given[0].replace('_', '-')} is for quadrotors; an arm's policy takes --episodes and --seed"
+            f"--{given[0].replace('_', '-')} is for quadrotors; an arm's policy takes --robot, --episodes and --seed"
         )
-    assert options.policy is not None
-    figures = arm_evaluation.measure(policy, options.episodes, arm_evaluation.SEED + options.seed)
-    path = options.policy
-    arm_evaluation.show([(path.parent.name if path.name == "policy.npz" else path.name, figures)])
+    seed = arm_evaluation.SEED + options.seed
+    figures = arm_evaluation.measure_candidate(candidate, options.episodes, seed, options.robot)
+    arm_evaluation.show([(candidate.name, figures)])
     if options.json:
         write_atomically(options.json, json.dumps(dataclasses.asdict(figures), indent=2, allow_nan=False) + "\n")
         screen.say(f"figures: {options.json}")

@@ -31,6 +31,8 @@ class Options:
     """Of gradient descent."""
     seed: int = 0
     """Of its batches."""
+    robot: str | None = None
+    """Robot or arm that it flies or moves, if its file is your own; default: the one that the policy names."""
 
 
 def run(options: Options) -> int:
@@ -43,7 +45,8 @@ def run(options: Options) -> int:
     if options.steps < 1 or options.seed < 0:
         raise QuantizationError(f"--steps {options.steps} must be at least 1 and --seed {options.seed} at least 0")
     policy = policy_file.load(options.policy)
-    result = fine_tuned(policy, options.format, FinetuneConfig(steps=options.steps, seed=options.seed))
+    config = FinetuneConfig(steps=options.steps, seed=options.seed)
+    result = fine_tuned(policy, options.format, config, options.robot)
     path = options.output or options.policy.with_name(f"policy-{options.format}.npz")
     policy_file.save(result.policy, path)
     rows = [

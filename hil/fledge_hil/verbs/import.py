@@ -12,10 +12,11 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from fledge_sim import policy as policy_file
+from fledge_sim import quantity
 from fledge_sim import robot as robots
 from fledge_sim.contract import Contract, TrainingRecord
 from fledge_sim.errors import FledgeError
@@ -23,6 +24,7 @@ from fledge_sim.files import write_atomically
 
 from fledge_hil import screen
 
+ArmTask = Literal["reach", "insertion", "placement", "push"]
 BASE = 18
 """Numbers that every drafted contract observes: position, rotation, velocity, angular velocity."""
 
@@ -41,6 +43,8 @@ class Options:
     """Write a contract to this file instead: the usual terms for the model's width, scales of 1."""
     robot: str = "crazyflie"
     """For the draft: name of a robot, or a .toml file."""
+    task: ArmTask = "reach"
+    """For the draft of an arm's contract: in which the policy will be measured and calibrated."""
 
 
 def run(options: Options) -> int:
@@ -68,7 +72,11 @@ def _draft(options: Options, path: Path) -> int:
         raise FledgeError(f"{path} exists already; choose another name for the draft")
     model = onnx_import.read_model(options.model)
     try:
-        contract = onnx_import.with_network(_usual(onnx_import.observation_width(model), options.robot), model)
+        width = onnx_import.observation_width(model)
+        begun = (
+            _of_arm(width, options) if quantity.kind_of_robot(options.robot) == "arm" else _usual(width, options.robot)
+        )
+        contract = onnx_import.with_network(begun, model)
     except OnnxImportError as error:
         raise OnnxImportError(f"{options.model}: {error}") from error
     tree = json.loads(contract.canonical_json())
@@ -78,6 +86,14 @@ def _draft(options: Options, path: Path) -> int:
         screen.say(f"  {term.name:<18}{term.size:>4}  {term.unit:<6} {term.frame:<9} clip {term.clip:g}")
     screen.say(f"next:   correct it, then   fledge import {options.model} --contract {path}")
     return 0
+
+
+def _of_arm(width: int, options: Options) -> Contract:
+    from fledge_train.runs import code_version
+
+    from fledge_hil import arm_draft
+
+    return arm_draft.draft(width, options.robot, options.task, code_version())
 
 
 def _usual(width: int, robot: str) -> Contract:

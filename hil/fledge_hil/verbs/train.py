@@ -117,8 +117,7 @@ def _preset(arguments: Sequence[str]) -> Config:
 def _usual_algorithm(arguments: Sequence[str]) -> str:
     """arm for an arm or one of its tasks, else shac."""
     robot = _peek(arguments, "--robot")
-    path = quantity.ROBOTS / f"{robot}.toml" if robot and not robot.endswith(".toml") else Path(robot or "")
-    return "arm" if _peek(arguments, "--task") or (robot and quantity.kind_of(path) == "arm") else "shac"
+    return "arm" if _peek(arguments, "--task") or (robot and quantity.kind_of_robot(robot) == "arm") else "shac"
 
 
 def _peek(arguments: Sequence[str], flag: str) -> str | None:

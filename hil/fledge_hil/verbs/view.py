@@ -35,6 +35,8 @@ class Options:
     """Of an arm: write a picture of the moment when the pads feel most to this file instead of serving a page."""
     seed: int = 0
     """Of the episode that a policy of an arm is seen in."""
+    robot: str | None = None
+    """The arm's file, if it does not ship with fledge; default: the one that the policy names."""
 
 
 def run(options: Options) -> int:
@@ -63,7 +65,7 @@ def _episode(options: Options) -> ArmRecording | None:
             raise FledgeError(f"{path} flies; look at a flight of it: `fledge hil` writes one")
         from fledge_hil import arm_record
 
-        episode = arm_record.record_policy(policy, path.stem, options.seed)
+        episode = arm_record.record_policy(policy, path.stem, options.seed, options.robot)
         arm_recording.save(episode, path.parent / arm_recording.FILE)
         screen.say(f"episode: {path.parent / arm_recording.FILE}")
         return episode
