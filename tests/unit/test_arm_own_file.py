@@ -57,7 +57,7 @@ def test_a_file_that_moved_or_changed_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(FledgeError, match=rf"'my_arm' \({contract.robot_sha256[:8]}\): .*arm.toml is another arm now"):
         arm_of(contract)
     assert arm_of(contract, moved).tip[0] == 0.4114
-    with pytest.raises(FledgeError, match=rf"trained for another arm .* than 'my_arm' is now \({digest}\)"):
+    with pytest.raises(FledgeError, match=rf"not for 'my_arm' as its file has it now \({digest}\)"):
         arm_of(contract, changed)
     Path(file).unlink()
     with pytest.raises(FledgeError, match=r"arm.toml is not there; give its file with --robot FILE.toml"):

@@ -15,7 +15,6 @@ from fledge_sim.contract import (
     ArmEnvelope,
     Contract,
     GoalSemantics,
-    JointMapping,
     NetworkShape,
     ObservationTerm,
     TrainingRecord,
@@ -167,24 +166,13 @@ def terms_of(config: ArmConfig, truth: int) -> tuple[ObservationTerm, ...]:
 
 def contract_of(worlds: ArmWorlds, network: NetworkShape, record: TrainingRecord) -> Contract:
     """Contract of a network in these worlds; its weights' checksum is still empty."""
-    config, arm = worlds.config, worlds.config.arm
-    names = tuple(joint.name for joint in arm.joints)
-    margin, rate = config.action.margin, round(1 / config.period)
-    action = JointMapping(
-        kind="joint_target_delta",
-        joints=tuple(names[i] for i in config.joints),
-        step=config.action.step,
-        reach=config.action.reach,
-        lower=tuple(arm.lower[i] + margin for i in config.joints),
-        upper=tuple(arm.upper[i] - margin for i in config.joints),
-        sensed=names,
-    )
+    config, rate = worlds.config, round(1 / worlds.config.period)
     return Contract(
-        robot=arm.name,
-        robot_sha256=arm.sha256,
+        robot=config.arm.name,
+        robot_sha256=config.arm.sha256,
         device_type="",
         observation=terms_of(config, worlds.truth_shown),
-        action=action,
+        action=config.mapping,
         network=network,
         training=record,
         native_rate=rate,
