@@ -67,8 +67,8 @@ def require_arm(contract: Contract, arm: Arm) -> None:
     """Raise FledgeError unless it is the arm of the training, to the last number."""
     if arm.sha256 != contract.robot_sha256:
         raise FledgeError(
-            f"the policy was trained for arm '{contract.robot}' ({contract.robot_sha256[:8]}), not for '{arm.name}' as its "
-            f"file has it now ({arm.sha256[:8]}); give the file it was trained with, or train again"
+            f"the policy was trained for arm '{contract.robot}' ({contract.robot_sha256[:8]}), not for '{arm.name}' as "
+            f"its file has it now ({arm.sha256[:8]}); give the file it was trained with, or train again"
         )
 
 

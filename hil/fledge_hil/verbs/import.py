@@ -12,7 +12,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from fledge_sim import policy as policy_file
@@ -24,7 +24,6 @@ from fledge_sim.files import write_atomically
 
 from fledge_hil import screen
 
-ArmTask = Literal["reach", "insertion", "placement", "push"]
 BASE = 18
 """Numbers that every drafted contract observes: position, rotation, velocity, angular velocity."""
 
@@ -43,8 +42,8 @@ class Options:
     """Write a contract to this file instead: the usual terms for the model's width, scales of 1."""
     robot: str = "crazyflie"
     """For the draft: name of a robot, or a .toml file."""
-    task: ArmTask = "reach"
-    """For the draft of an arm's contract: in which the policy will be measured and calibrated."""
+    task: str = "reach"
+    """For an arm's draft: reach, insertion, push ..., in which the policy will be measured and calibrated."""
 
 
 def run(options: Options) -> int:
