@@ -217,6 +217,12 @@ def test_train_and_eval_on_the_command_line(tmp_path: Path, capsys: pytest.Captu
     assert "change of action" in capsys.readouterr().out
     assert cli.run(["eval", str(path), "--thorough"]) == 2
     assert "--thorough is for quadrotors" in capsys.readouterr().err
+    for arguments, shown in ((("--task", "push"), "--student"), (("--robot", "crazyflie"), "--robot")):
+        with pytest.raises(SystemExit):
+            cli.run(["train", *arguments, "--help"])
+        text = capsys.readouterr().out
+        assert shown in text
+        assert ("--senses" in text) == (shown == "--student")
     assert cli.run(["train", "--task", "reach", "--seeds", "2"]) == 2
     assert "fledge bench arm" in capsys.readouterr().err
 

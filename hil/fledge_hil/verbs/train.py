@@ -53,7 +53,8 @@ class Options(Generic[C]):
     preset: str | None = None
     """Sets the defaults of what follows; the first of an algorithm is its default."""
     actor: Literal["gru", "mlp"] | None = None
-    """gru: recurrent, 24 units; the default of shac. mlp: dense layers over the observation and past actions."""
+    """gru: recurrent; the default of shac (24 units) and of imitation (48). mlp: dense layers over the observation and
+    past actions."""
     spread: Literal["around", "none", "paper", "10", "20", "published"] | None = None
     """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
     those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
@@ -83,13 +84,33 @@ class Short(Options[C]):
     """Of everything random; the same seed gives the same weights on the same machine."""
 
 
+@dataclass(frozen=True)
+class ShortArm(Short[C]):
+    """The same of an arm's."""
+
+    task: str = ""
+    """reach, insertion, loose_insertion (from a worse grip), placement or push."""
+    senses: str = ""
+    """Of the actor: joints; touch, the finger pads as well; truth, an expert for others to learn from."""
+    teacher: str = ""
+    """Folder of an expert's run: imitated, or its critic is taken over (AACD)."""
+    student: str = ""
+    """Folder of an imitation's run: go on from its actor, by reward; with --preset aacd."""
+
+
 def parse(arguments: Sequence[str], prog: str) -> Options[Any]:
     """Options with the defaults of the algorithm, preset, actor and spread, or of the run, that the arguments name."""
     resumed = _peek(arguments, "--resume")
     settings = _preset(arguments) if resumed is None else runs.load_config(Path(resumed))
     if "--help" in arguments or "-h" in arguments:
         kind: Any = tyro.conf.Suppress[type(settings)]  # type: ignore[misc]
-        tyro.cli(Short[kind], args=arguments, prog=prog, description=__doc__, default=Short(settings))
+        short: Any = Short(settings)
+        if algorithms.find(settings.algorithm).robots == "arm":
+            known: Any = settings
+            short = ShortArm(
+                settings, algorithm=known.algorithm, robot=known.robot, task=known.task, senses=known.senses
+            )
+        tyro.cli(type(short)[kind], args=arguments, prog=prog, description=__doc__, default=short)
     arguments = ["--help" if argument == "--help-all" else argument for argument in arguments]
     kind, default = type(settings), Options(settings)
     options: Options[Any] = tyro.cli(Options[kind], args=arguments, prog=prog, description=__doc__, default=default)
@@ -195,7 +216,8 @@ def _run_team(options: Options[Any], folder: Path) -> int:
 def default_name(options: Options[Any]) -> str:
     """ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds for several; where the network is no choice, ROBOT-ALGORITHM-SEED.
 
-    An arm's is ROBOT-TASK-SENSES-SEED, with aacd, cloning or dagger before the seed where there is a teacher.
+    An arm's is ROBOT-TASK-SENSES-SEED, with aacd, cloning or dagger before the seed where there is a teacher, student
+    where there is that alone, and the network where it is not the usual one.
     """
     settings: Any = options.config
     if algorithms.find(settings.algorithm).robots == "arm":
