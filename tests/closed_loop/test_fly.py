@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from fledge_hil import cli
 from fledge_sim import policy as policy_file
-from fledge_sim import robot as robots
 from fledge_train import config, shac
 
 SHORT = ["--hover-seconds", "3", "--laps", "1"]
@@ -41,10 +40,3 @@ def test_swapped_motors_fail_the_flight(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert not report["verdict"]["passed"]
     assert report["verdict"]["reasons"]
-
-
-def test_a_robot_file_of_ones_own_goes_through_the_chain(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.toml"
-    mine.write_text((robots.ROBOTS / "crazyflie.toml").read_text().replace('name = "crazyflie"', 'name = "mine"'))
-    arguments = ["--robot", str(mine), "--preset", "fast", "--directory", str(tmp_path), "--name", "run"]
-    assert cli.run(["fly", *arguments, *SHORT]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fledge_export import package
-from fledge_hil import cli, pilot, preflight
+from fledge_hil import cli, formats, pilot, preflight
 from fledge_hil.board import HostBoard, build_board
 from fledge_hil.plans import Plan
 from fledge_hil.server import BackgroundServer
@@ -28,11 +28,15 @@ def int8(trained: Policy) -> Policy:
     return package.quantised(trained, "int8")
 
 
-def test_the_whole_chain_flies_int8(trained: Policy, int8: Policy, tmp_path: Path) -> None:
-    policy_file.save(trained, tmp_path / "policy.npz")
-    arguments = ["--policy", str(tmp_path / "policy.npz"), "--format", "int8", "--name", "run"]
+def test_the_whole_chain_flies_int8_on_a_robot_file_of_ones_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text((robots.ROBOTS / "crazyflie.toml").read_text().replace('name = "crazyflie"', 'name = "mine"'))
+    arguments = ["--robot", str(mine), "--preset", "fast", "--format", "int8", "--name", "run"]
     assert cli.run(["fly", *arguments, "--directory", str(tmp_path), "--hover-seconds", "3", "--laps", "1"]) == 0
     run = tmp_path / "run"
+    trained = policy_file.load(run / "policy.npz")
+    assert (trained.contract.robot, trained.contract.quantisation) == ("mine", "float32")
+    int8 = formats.convert(trained, "int8", str(mine))
     assert policy_file.load(run / "policy-int8.npz").contract.sha256 == int8.contract.sha256
     report = json.loads((run / "report.json").read_text())
     assert report["verdict"] == {"passed": True, "reasons": []}
