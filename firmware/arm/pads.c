@@ -37,17 +37,17 @@ static uint32_t lasting(uint32_t duration_ms, uint32_t present, uint32_t elapsed
 
 /* `since_ms`: the frame before. */
 static void take(struct pads *pads, uint32_t start, uint32_t since_ms) {
+    uint32_t changed[TOUCH_PADS] = {0}, full[TOUCH_PADS] = {0};
+    for (uint32_t cell = 0; cell < TOUCH_SIZE; cell++) {
+        const uint32_t place = start + PADS_HEAD + 2u * cell, pad = cell / CELLS_PER_PAD;
+        const int16_t value = (int16_t)(at(pads, place) | at(pads, place + 1u) << 8);
+        changed[pad] |= value != pads->cells[cell];
+        full[pad] |= value > PADS_FULL || value < -PADS_FULL;
+        pads->cells[cell] = value;
+    }
     for (uint32_t pad = 0; pad < TOUCH_PADS; pad++) {
-        uint32_t changed = 0, full = 0;
-        for (uint32_t k = 0; k < CELLS_PER_PAD; k++) {
-            const uint32_t cell = pad * CELLS_PER_PAD + k, place = start + PADS_HEAD + 2u * cell;
-            const int16_t value = (int16_t)(at(pads, place) | at(pads, place + 1u) << 8);
-            changed |= value != pads->cells[cell];
-            full |= value > PADS_FULL || value < -PADS_FULL;
-            pads->cells[cell] = value;
-        }
-        pads->same_ms[pad] = lasting(pads->same_ms[pad], !changed, since_ms);
-        pads->full_ms[pad] = lasting(pads->full_ms[pad], full, since_ms);
+        pads->same_ms[pad] = lasting(pads->same_ms[pad], !changed[pad], since_ms);
+        pads->full_ms[pad] = lasting(pads->full_ms[pad], full[pad], since_ms);
     }
     pads->age_ms = 0;
     pads->frames++;

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from arm_hand import ARM
 from arm_task_hand import reading_policy, recurrent_policy, said
+from fledge_export.build import ARM_GCC, CrossCompiler
 from fledge_hil import cli
 from fledge_hil.arm import prove
 from fledge_hil.arm.board import EmulatedArmBoard, HostArmBoard
-from fledge_hil.arm.board_build import build_arm_board
+from fledge_hil.arm.board_build import build_arm_board, compile_image
 from fledge_hil.arm.driver import Driver
 from fledge_hil.arm.episodes import fly
 from fledge_hil.arm.fault_run import run
@@ -24,6 +26,7 @@ from fledge_hil.arm.prove import compare, starts_of
 from fledge_hil.arm.pseudo_terminal import PseudoTerminal
 from fledge_hil.arm.serial_wire import SerialWire
 from fledge_hil.arm.starts import Stage, stage_of
+from fledge_hil.arm.tick_bound import arm_tick_bound
 from fledge_hil.arm.virtual_arm import VirtualArm
 from fledge_hil.board_cache import BoardFiles
 from fledge_sim import policy as policies
@@ -110,6 +113,18 @@ def test_the_policy_feels_what_the_pads_feel(stage: Stage, host: HostArmBoard) -
         assert min(far) < 3e-5
     assert compared >= 9
     assert np.ptp([frame[0] for frame in frames]) > 1e-3
+
+
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+def test_tick_that_hears_pads_is_bounded(
+    compiler: CrossCompiler, feeling: Policy, arm_board_cache: Path, tmp_path: Path
+) -> None:
+    if compiler == "gcc" and shutil.which(ARM_GCC) is None:
+        pytest.skip(f"{ARM_GCC} is not installed")
+    elf = build_arm_board(feeling, arm_board_cache).elf
+    elf = elf if compiler == "zig" else compile_image(elf.parent, tmp_path / "arm-gcc.elf", compiler)
+    bound = arm_tick_bound(elf)
+    assert bound.microseconds[2] - bound.policy_us < 550
 
 
 def test_goals_of_two_places_are_seen_on_the_board(pushing: tuple[Policy, BoardFiles]) -> None:

@@ -53,7 +53,7 @@ MUTANTS = (
     ("half of the checksum", "pads.c", "at(pads, start + PADS_FRAME - 1u) << 8", "(crc_of(pads, start) & 0xff00u)",
      "pads"),
     ("old frame is news", "pads.c", "sequence != pads->sequence", "1", "pads"),
-    ("pads the wrong way round", "pads.c", "pad * CELLS_PER_PAD + k", "(1u - pad) * CELLS_PER_PAD + k", "pads"),
+    ("pads the wrong way round", "pads.c", "pad = cell / CELLS_PER_PAD", "pad = 1u - cell / CELLS_PER_PAD", "pads"),
     ("bytes the wrong way round", "pads.c", "at(pads, place) | at(pads, place + 1u) << 8",
      "at(pads, place + 1u) | at(pads, place) << 8", "pads"),
     ("silent pads unguarded", "arm_guard.c", "pads->age_ms > ARM_SILENT_MAX_MS", "0", "arm_guard"),

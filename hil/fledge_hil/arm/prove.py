@@ -68,6 +68,10 @@ def run(options: Options) -> int:
         f"longest tick over all paths: {lower:.0f} / {nominal:.0f} / {upper:.0f} us (lower / nominal / upper model, "
         f"168 MHz), of which the policy {bound.policy_us:.0f}; stack {bound.worst.stack} bytes"
     )
+    if upper >= LIMIT_US:
+        screen.say(
+            f"that is longer than a tick of {LIMIT_US:.0f} us; export the policy as int16, or train a smaller one"
+        )
     faults = FAULTS + (PAD_FAULTS if feels(policy.contract) else ())
     found = list(_faults(faults, host, starts, options.seeds, policy.contract.native_rate))
     _show(faults, found)
