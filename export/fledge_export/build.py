@@ -114,9 +114,11 @@ def cross_compiler(compiler: CrossCompiler) -> tuple[str, ...]:
         if path := shutil.which(ARM_GCC):
             return (path,)
         raise BuildError(f"{ARM_GCC} is not installed; install it, or build with compiler 'zig'")
-    if importlib.util.find_spec("ziglang") is None:
+    package = importlib.util.find_spec("ziglang")
+    zig = shutil.which("zig", path=str(Path(package.origin).parent)) if package and package.origin else None
+    if zig is None:
         raise BuildError("no C compiler found; `pip install ziglang` brings one")
-    return (sys.executable, "-m", "ziglang", "cc")
+    return (zig, "cc")
 
 
 def compile_command(

@@ -1,8 +1,8 @@
 """Object files kept between compilations: the same text, by the same compiler, is compiled once.
 
 An object is named by a hash of all that went into it: the compiler and its flags, the source, and every header that it
-may include. A macro that nothing mentions is left out of the hash: the contract's own, new with every policy, matter to
-one file of the flight code. Whatever is wrong with what was kept is compiled anew.
+may include. Comments and macros that nothing mentions are left out of the hash: the contract's own, new with every
+policy, matter to one file of the flight code. Whatever is wrong with what was kept is compiled anew.
 
 FLEDGE_CACHE names another folder than ~/.cache/fledge; empty, it keeps nothing.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import itertools
 import os
 import re
@@ -27,8 +26,11 @@ DIGEST = hashlib.sha256().digest_size
 """In front of every object is the hash of the rest."""
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[ \t]*(.*)$", re.MULTILINE)
 _NAMED = re.compile(r'["<]([^">]+)[">]')
-_COMMENT = re.compile(r"""/\*[^"'\n]*?\*/""")
+_COMMENT = re.compile(r"/\*.*?\*/")
+_UNQUOTED = re.compile(r"""^[^"'\\\n]*/\*[^"'\\\n]*$""", re.MULTILINE)
+"""A line with a comment, and nothing in a string that could look like one."""
 _MACRO = re.compile(r"^#define (\w+)( [^\\/\n]*)?$", re.MULTILINE)
+"""On one line, with no comment in it that goes on."""
 
 
 def folder() -> Path | None:
@@ -48,7 +50,7 @@ def key(command: Sequence[str], source: Path, include_dirs: Sequence[Path]) -> s
     if texts is None:
         return None
     digest = hashlib.sha256()
-    for part in (*compiler, *command, source.name, *_mentioned(texts)):
+    for part in (*compiler, *command, source.name, *_relevant(texts)):
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()
 
@@ -97,12 +99,9 @@ def _trim(kept: Path) -> None:
                 os.unlink(path)
 
 
-@functools.lru_cache(maxsize=8)
 def _compiler(program: str) -> tuple[str, ...]:
-    """What changes when the compiler does: its file, or the version of the package that zig came in."""
+    """What changes when the compiler does."""
     found = Path(program).resolve().stat()
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return str(found.st_size), str(found.st_mtime_ns), importlib.metadata.version("ziglang")
     return str(found.st_size), str(found.st_mtime_ns)
 
 
@@ -126,8 +125,9 @@ def _texts(source: Path, include_dirs: Sequence[Path]) -> list[str] | None:
     return list(found.values())
 
 
-def _mentioned(texts: list[str]) -> list[str]:
-    """Without the macros that are mentioned nowhere but where they are defined; line numbers stay."""
+def _relevant(texts: list[str]) -> list[str]:
+    """Without what comments say and macros that are mentioned nowhere but where they are defined; the lines stay."""
+    texts = [_UNQUOTED.sub(lambda line: _COMMENT.sub("/**/", line[0]), text) for text in texts]
     if any("##" in text for text in texts):  # a name may be pasted together
         return texts
     mentions = Counter[str]()
@@ -138,5 +138,4 @@ def _mentioned(texts: list[str]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _words(text: str) -> Counter[str]:
-    """Outside comments of one line."""
-    return Counter(re.findall(r"\w+", _COMMENT.sub("", text)))
+    return Counter(re.findall(r"\w+", text))

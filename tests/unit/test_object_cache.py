@@ -104,7 +104,9 @@ def test_all_that_goes_in_changes_the_name(source: Path, tmp_path: Path) -> None
     [
         ("", False),
         ("int i; /* IDENTITY */", False),
+        ("int i; /* begins\n * IDENTITY */", True),
         ("const char *s = IDENTITY;", True),
+        ('const char *s = "/* " IDENTITY " */";', True),
         ("#ifdef IDENTITY", True),
         ('const char *s = "/*" IDENTITY "*/";', True),
         ("#define PASTE(a, b) a##b\nconst char *s = PASTE(IDENT, ITY);", True),
@@ -115,6 +117,15 @@ def test_a_macro_matters_only_where_it_is_mentioned(tmp_path: Path, mention: str
     names = {
         name(write(tmp_path / identity, SOURCE + mention, OUTER.replace("ab12", identity))) for identity in ("ab", "cd")
     }
+    assert (len(names) == 2) == matters
+
+
+@pytest.mark.parametrize(
+    ("line", "matters"), [("int i; /* %s */", False), ("/* %s\n */", True), ('char *s = "/* %s */";', True)]
+)
+def test_what_a_comment_says_does_not_matter(tmp_path: Path, line: str, matters: bool) -> None:
+    """Not even a part of a string that looks like one is left out."""
+    names = {name(write(tmp_path / word, SOURCE + line % word)) for word in ("gru", "mlp")}
     assert (len(names) == 2) == matters
 
 
