@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from arm_hand import ARM
 from arm_task_hand import reading_policy, recurrent_policy, said
 from fledge_export.build import ARM_GCC, CrossCompiler
 from fledge_hil import cli
-from fledge_hil.arm import prove
+from fledge_hil.arm import prove, serve
 from fledge_hil.arm.board import EmulatedArmBoard, HostArmBoard
 from fledge_hil.arm.board_build import build_arm_board, compile_image
 from fledge_hil.arm.driver import Driver
@@ -27,10 +26,10 @@ from fledge_hil.arm.pseudo_terminal import PseudoTerminal
 from fledge_hil.arm.serial_wire import SerialWire
 from fledge_hil.arm.starts import Stage, stage_of
 from fledge_hil.arm.tick_bound import arm_tick_bound
-from fledge_hil.arm.virtual_arm import VirtualArm
 from fledge_hil.board_cache import BoardFiles
 from fledge_sim import policy as policies
 from fledge_sim.arm_env import ArmEnv
+from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
 
 pytest.importorskip("mujoco.batch")
@@ -188,29 +187,35 @@ def test_fault_of_the_pads(fault: ArmFault, stage: Stage, host: HostArmBoard) ->
     assert found.passed, found.reasons
 
 
-def test_pads_on_a_port_of_their_own(host: HostArmBoard) -> None:
-    """By the wall clock: the frames are heard, and when they end the guard says so before anything moves."""
+def test_pads_on_a_port_of_their_own(stage: Stage, host: HostArmBoard) -> None:
+    """By the wall clock, a scene behind two ports: the servos hold, the hand lets go, pads are heard until they end."""
     host.reset()
-    master, slave = os.openpty()
-    frames = 0
-    with PseudoTerminal(VirtualArm(ARM)) as terminal, SerialWire(terminal.port, os.ttyname(slave)) as wire:
+    start = stage.start(1)
+    assert start.scene is not None
+    assert start.virtual.pads is not None
+    with PseudoTerminal(start.virtual) as terminal, SerialWire(terminal.port, terminal.pads_port) as wire:
         driver = Driver(ARM, host, wire)
-
-        def speak(_: ArmOutput) -> None:
-            nonlocal frames
-            frames += 1
-            if frames % 10 == 0 and frames < 300:
-                os.write(master, encode(frames // 10, to_units(np.full(96, 0.01 * (frames % 7)))))
-
-        driver.told.append(speak)
+        driver.aim(start.goals[0])
+        driver.input.command = Command.HOLD
+        assert driver.until(lambda output: output.mode == ArmMode.HOLDING, PATIENCE_S), driver.reason()
         assert driver.until(lambda output: output.pads_frames > 10, PATIENCE_S)
-        driver.aim(driver.tip.tolist())
-        driver.input.command = Command.MOVE
-        assert driver.until(lambda output: output.guard == ArmGuard.PADS, PATIENCE_S), driver.reason()
-        assert driver.output.inferences == 0 or driver.output.guard_latched == ArmGuard.PADS
-        assert "board of the finger pads" in driver.reason()
-    os.close(master)
-    os.close(slave)
+        assert driver.until(lambda _: not start.scene.held, PATIENCE_S)
+        start.virtual.pads.faults.silent = True
+        assert driver.until(lambda output: output.pads_age_ms > 100, PATIENCE_S)
+        frames = driver.output.pads_frames
+        assert driver.run(0.1).pads_frames <= frames + 1
+
+
+def test_sim_serves_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    link, pads = tmp_path / "arm", tmp_path / "pads"
+    options = serve.Options(task="insertion", link=link, pads_link=pads, seconds=0.05)
+    assert serve.run(options) == 0
+    told = capsys.readouterr().out
+    assert f"insertion: pads on {pads}; as seen: --goal 0." in told
+    assert "insertion did not succeed:" in told
+    assert not pads.is_symlink()
+    with pytest.raises(FledgeError, match="needs --body mujoco"):
+        serve.run(serve.Options(task="push", body="joints"))
 
 
 @pytest.fixture(scope="module")

@@ -25,16 +25,19 @@ CHUNK = 4096
 
 
 class PseudoTerminal:
-    """Serves a virtual arm; `port` is what the master opens. Use as a context: a thread of its own, or call `serve`."""
+    """Serves a virtual arm; `port` is what the master opens, `pads_port` what its pads talk to, if it has some.
+
+    Use as a context: a thread of its own, or call `serve`.
+    """
 
     def __init__(self, virtual: VirtualArm) -> None:
         """Opens the terminal. Raises FledgeError where the system has none."""
-        try:
-            self._master, self._slave = os.openpty()
-            tty.setraw(self._slave)
-        except OSError as error:
-            raise FledgeError(f"no pseudo-terminal: {error.strerror or error}; close other terminals") from error
+        self._master, self._slave = _terminal()
+        self._pads = None if virtual.pads is None else _terminal()
         self.port = os.ttyname(self._slave)
+        self.pads_port = None if self._pads is None else os.ttyname(self._pads[1])
+        if self._pads is not None:
+            os.set_blocking(self._pads[0], False)
         self.virtual = virtual
         self.failure: BaseException | None = None
         self._ended = threading.Event()
@@ -54,6 +57,9 @@ class PseudoTerminal:
                     self.virtual.send(os.read(self._master, CHUNK), behind + (time.monotonic() - start) * 1e6)
             if heard := self.virtual.bus.receive(behind + (time.monotonic() - start) * 1e6):
                 os.write(self._master, heard)
+            if self._pads is not None and (felt := self.virtual.felt()):
+                with contextlib.suppress(BlockingIOError):  # nobody reads
+                    os.write(self._pads[0], felt)
 
     def stop(self) -> None:
         """`serve` returns."""
@@ -70,7 +76,7 @@ class PseudoTerminal:
         self.stop()
         if self._thread is not None:
             self._thread.join()
-        for handle in (self._master, self._slave):
+        for handle in (self._master, self._slave, *(self._pads or ())):
             os.close(handle)
         if self.failure is not None:
             raise self.failure
@@ -86,3 +92,13 @@ class PseudoTerminal:
             self.virtual.time_us = int(now_us - TICK_US) // TICK_US * TICK_US
         while self.virtual.time_us + TICK_US <= now_us:
             self.virtual.advance()
+
+
+def _terminal() -> tuple[int, int]:
+    """Both ends."""
+    try:
+        master, slave = os.openpty()
+        tty.setraw(slave)
+    except OSError as error:
+        raise FledgeError(f"no pseudo-terminal: {error.strerror or error}; close other terminals") from error
+    return master, slave

@@ -79,7 +79,8 @@ class ScenePlant:
         plant.field("actuator_gainprm")[:, joints, 0] = 0.0
         plant.field("actuator_biasprm")[:, joints, 1] = 0.0
         self._damping = plant.field("dof_damping")[0, joints].copy()
-        self._steps, self._held = 0, True
+        self._steps = 0
+        self.held = True
 
     @property
     def position(self) -> Vector:
@@ -123,14 +124,14 @@ class ScenePlant:
 
     def release(self) -> None:
         """The hand lets go: what bears the arm now are its servos."""
-        self._held = False
+        self.held = False
 
     def step(self, torque: Vector, seconds: float) -> None:
         """See Plant; milliseconds. Raises FledgeError if MuJoCo cannot go on."""
         reads = self._steps % PERIOD_MS == 0
         self._steps += 1
         timestep = np.array([seconds])
-        if not self._held:
+        if not self.held:
             if reads:
                 self._worlds.task.before(timestep)
             plant, joints = self._plant, slice(0, self._plant.joints)

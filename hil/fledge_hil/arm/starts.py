@@ -35,11 +35,10 @@ class Start:
     scene: ScenePlant | None = None
 
     def take_over(self, driver: Driver) -> None:
-        """The servos hold the arm; a hand that held it lets go, and it settles. Raises ArmStopped."""
+        """The servos hold the arm; a hand that held it has let go, and it settles. Raises ArmStopped."""
         driver.aim(self.goals[0])
         driver.hold()
         if self.scene is not None:
-            self.scene.release()
             driver.run(SETTLE_S)
 
     def watch(self, driver: Driver) -> None:
@@ -75,7 +74,7 @@ class Stage:
         """First episode of a world of `ArmEnv(config, n, seed)`, for any n above `world`. See ScenePlant."""
         scene = ScenePlant(self.config, seed, world)
         pads = VirtualPads(scene.touch, seed) if self.feels else None
-        virtual = VirtualArm(self.config.arm, scene, seed=seed + world, pads=pads)
+        virtual = VirtualArm(self.config.arm, scene, seed=seed + world, pads=pads, hand=scene.release)
         return Start(virtual, (scene.goal().tolist(),), scene)
 
 

@@ -6,6 +6,8 @@ same calls give the same bytes. pseudo_terminal.py puts it behind a serial port.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from fledge_sim.arm import Arm
 
@@ -30,6 +32,7 @@ class VirtualArm:
         echo: bool = False,
         seed: int = 0,
         pads: VirtualPads | None = None,
+        hand: Callable[[], None] | None = None,
     ) -> None:
         """Powered, at rest, without torque.
 
@@ -39,8 +42,9 @@ class VirtualArm:
             echo: the master hears its own bytes.
             seed: of faults of the wire.
             pads: on its fingers; default: none.
+            hand: holds the arm until all servos have torque, and is called then; default: none does.
         """
-        self.arm, self.pads = arm, pads
+        self.arm, self.pads, self._hand = arm, pads, hand
         self.plant: Plant = plant or JointPlant(arm)
         self.servos = tuple(VirtualServo(arm.servo, joint.servo_id) for joint in arm.joints)
         self.bus = ServoBus(self.servos, echo=echo, seed=seed)
@@ -88,5 +92,8 @@ class VirtualArm:
             servo.step(float(angle), float(rate), seconds)
             for servo, angle, rate in zip(self.servos, horns, turning, strict=True)
         ]
+        if self._hand is not None and all(servo.torque_enabled for servo in self.servos):
+            self._hand()
+            self._hand = None
         if seconds:
             self.plant.step(np.array(torque), seconds)
