@@ -84,8 +84,10 @@ def measure(policy: Policy, episodes: int = 1000, seed: int = SEED, robot: str |
     return measure_candidate(Candidate("", policy.contract, policy), episodes, seed, robot)
 
 
-def measure_candidate(candidate: Candidate, episodes: int, seed: int, robot: str | None = None) -> ArmFigures:
-    """As `measure`.
+def measure_candidate(
+    candidate: Candidate, episodes: int, seed: int, robot: str | None = None, *, in_bullet: bool = False
+) -> ArmFigures:
+    """As `measure`; in_bullet: the same episodes with PyBullet's physics, some seconds for each.
 
     A policy in integers moves by its C, compiled for this machine: the bits of the target.
     """
@@ -100,7 +102,11 @@ def measure_candidate(candidate: Candidate, episodes: int, seed: int, robot: str
         assert policy is not None
         step = partial(policies.forward, policy)
     mover = arm_evaluate.Mover(step, candidate.contract.recurrent_size)
-    return arm_evaluate.measure_mover(mover, candidate.contract, episodes, seed, robot=robot)
+    if in_bullet:
+        from fledge_sim.crosscheck import arm_bullet
+
+        return arm_evaluate.measure_mover(mover, candidate.contract, episodes, seed, None, robot, arm_bullet.env)
+    return arm_evaluate.measure_mover(mover, candidate.contract, episodes, seed, None, robot)
 
 
 def show(measured: Sequence[tuple[str, ArmFigures]]) -> None:

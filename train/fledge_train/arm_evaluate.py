@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from fledge_sim import policy as policies
 from fledge_sim.arm_config import ArmConfig
+from fledge_sim.arm_env import ArmEnv
 from fledge_sim.arm_trained import require_fit, worlds_like
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
@@ -21,7 +22,7 @@ from fledge_sim.rows import Float32
 from numpy.typing import NDArray
 
 from fledge_train.arm_config import Senses
-from fledge_train.arm_worlds import ArmWorlds, terms_of
+from fledge_train.arm_worlds import ArmWorlds, EnvMaker, terms_of
 
 WORLDS = 250
 """At a time."""
@@ -83,11 +84,12 @@ def measure_mover(
     seed: int,
     difficulty: float | None = None,
     robot: str | None = None,
+    make: EnvMaker = ArmEnv,
 ) -> ArmFigures:
-    """As `measure`, of anything that acts as the contract says."""
+    """As `measure`, of anything that acts as the contract says, in the engine of `make`."""
     config = worlds_of(contract, difficulty, robot)
     level = float(contract.training.config.get("difficulty", 1.0)) if difficulty is None else difficulty
-    return fly(mover.act, config, episodes, seed, senses_of(contract), level, mover.begin)
+    return fly(mover.act, config, episodes, seed, senses_of(contract), level, mover.begin, make)
 
 
 class Mover:
@@ -138,6 +140,7 @@ def fly(
     senses: str,
     difficulty: float,
     begin: Callable[[int], None] = lambda n: None,
+    make: EnvMaker = ArmEnv,
 ) -> ArmFigures:
     """Figures of anything that maps observations to actions; one episode per world, round by round, `begin` first."""
     if episodes < 1:
@@ -145,7 +148,7 @@ def fly(
     success, distance, change, reward, steps = [], [], 0.0, 0.0, 0
     for first in range(0, episodes, WORLDS):
         n = min(WORLDS, episodes - first)
-        worlds = ArmWorlds(config, n, seed + first)
+        worlds = ArmWorlds(config, n, seed + first, make)
         begin(n)
         observation, going, before = worlds.reset().numpy(), np.ones(n, bool), None
         while going.any():

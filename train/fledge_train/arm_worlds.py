@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,16 @@ REMEMBERED = 500
 """Episodes over which success is averaged while training."""
 
 
+EnvMaker = Callable[[ArmConfig, int, int], ArmEnv]
+"""Configuration, worlds, seed; crosscheck.arm_bullet.env makes them in another engine."""
+
+
 class ArmWorlds:
     """n worlds of an arm; the members of fledge_train.ppo.Environment, and what else a trainer wants to know."""
 
-    def __init__(self, config: ArmConfig, n: int, seed: int) -> None:
+    def __init__(self, config: ArmConfig, n: int, seed: int, make: EnvMaker = ArmEnv) -> None:
         self.config, self.n = config, n
-        self._env = ArmEnv(config, n, seed)
+        self._env = make(config, n, seed)
         self.reward_groups: tuple[str, ...] = tuple(self._env.reward_groups)
         self.privileged_size = self._env.privileged_size
         self.truth_shown = self.privileged_size - self._env.worlds.parameters_known

@@ -46,7 +46,7 @@ class Options:
     thorough: bool = False
     """Every case, with a hundred figure-eights each (half a minute) instead of the ten cases that `train` reports."""
     engine: Literal["native", "mujoco", "pybullet", "all"] = "native"
-    """Fly a selection of cases in another engine too, side by side with ours."""
+    """Fly a selection of cases in another engine too, side by side with ours; an arm, whose own is MuJoCo: pybullet."""
     engine_episodes: int = 16
     """Episodes of each case with another engine: they step one world after the other."""
     episodes: int = 1000
@@ -83,17 +83,37 @@ def run(options: Options) -> int:
 def _arm(options: Options, candidate: arm_evaluation.Candidate) -> int:
     """Fresh episodes of the task that the policy was trained for."""
     usual = Options()
-    others = ("baseline", "baselines", "thorough", "engine", "engine_episodes")
+    others = ("baseline", "baselines", "thorough")
     given = [name for name in others if getattr(options, name) != getattr(usual, name)]
     if given:
         raise FledgeError(
-            f"--{given[0].replace('_', '-')} is for quadrotors; an arm's policy takes --robot, --episodes and --seed"
+            f"--{given[0].replace('_', '-')} is for quadrotors; an arm's policy takes --robot, --episodes, --seed and "
+            "--engine"
         )
     seed = arm_evaluation.SEED + options.seed
+    if options.engine in ("pybullet", "all"):
+        evaluation.require("pybullet")
+        return _arm_in_both(options, candidate, seed)
     figures = arm_evaluation.measure_candidate(candidate, options.episodes, seed, options.robot)
     arm_evaluation.show([(candidate.name, figures)])
     if options.json:
         write_atomically(options.json, json.dumps(dataclasses.asdict(figures), indent=2, allow_nan=False) + "\n")
+        screen.say(f"figures: {options.json}")
+    return 0
+
+
+def _arm_in_both(options: Options, candidate: arm_evaluation.Candidate, seed: int) -> int:
+    """The same episodes in MuJoCo, which is the arm's own engine, and in PyBullet."""
+    measured = {
+        f"{candidate.name}, {name}": arm_evaluation.measure_candidate(
+            candidate, options.engine_episodes, seed, options.robot, in_bullet=in_bullet
+        )
+        for name, in_bullet in (("MuJoCo", False), ("PyBullet", True))
+    }
+    arm_evaluation.show(list(measured.items()))
+    if options.json:
+        tree = {name: dataclasses.asdict(figures) for name, figures in measured.items()}
+        write_atomically(options.json, json.dumps(tree, indent=2, allow_nan=False) + "\n")
         screen.say(f"figures: {options.json}")
     return 0
 

@@ -7,7 +7,7 @@ arm; it has no armature and its own integrator is not used:
 
 with armatures A, damping D, duty's torque tau, bristle friction F (servo.py) and Bullet's bias c. Way of the commands,
 sensors, task and random numbers are those of the environment, so that a policy meets the same episodes in both engines.
-Only for tasks without objects: reach.
+For reach, and for the insertion with arm_bullet_peg.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from fledge_sim import servo
 from fledge_sim.arm_env import ArmEnv
+from fledge_sim.arm_insertion import InsertionTask
 from fledge_sim.arm_model import urdf
 from fledge_sim.arm_plant import ArmPlant
 from fledge_sim.crosscheck.pybullet import bullet_module
@@ -39,10 +40,15 @@ Index = NDArray[np.intp]
 
 
 def env(config: ArmConfig, n: int, seed: int = 0) -> ArmEnv:
-    """As ArmEnv(config, n, seed). Raises FledgeError for a task with objects, or if PyBullet is missing."""
-    if config.task.holds or config.task.model(config.arm, 1e-3).scene:
+    """As ArmEnv(config, n, seed). Raises FledgeError for a task with other objects, or if PyBullet is missing."""
+    task = config.task
+    if isinstance(task, InsertionTask) and task.grasp == "compliant":
+        from fledge_sim.crosscheck.arm_bullet_peg import maker
+
+        return ArmEnv(config, n, seed, make_plant=maker(task))
+    if task.holds or task.model(config.arm, 1e-3).scene:
         raise FledgeError(
-            "this task has objects, which the arm in PyBullet has not; give one without, for example reach"
+            "this task has objects, which the arm in PyBullet has not; give reach, or insertion with the peg on springs"
         )
     return ArmEnv(config, n, seed, make_plant=_make)
 
@@ -69,12 +75,16 @@ class BulletArm:
         handle, name = tempfile.mkstemp(suffix=".urdf")
         try:
             with os.fdopen(handle, "w") as stream:
-                stream.write(urdf(arm))
+                stream.write(self.model(arm))
             flags = self._bullet.URDF_USE_INERTIA_FROM_FILE
             self._body = int(self._call("loadURDF", name, useFixedBase=True, flags=flags))
         finally:
             Path(name).unlink()
         return self._body
+
+    def model(self, arm: Arm) -> str:
+        """URDF."""
+        return urdf(arm)
 
     def mass_matrix(self, q: Float64) -> Float64:
         """M(q), (J, J) [kg m^2, ...], without armature."""
@@ -82,7 +92,7 @@ class BulletArm:
 
     def bias(self, q: Float64, v: Float64) -> Float64:
         """c(q, v), (J,) [N m, N]: what the joints must bear so that nothing accelerates."""
-        zero = [0.0] * self.joints
+        zero = [0.0] * len(q)
         return np.array(self._call("calculateInverseDynamics", self._body, q.tolist(), v.tolist(), zero))
 
     def close(self) -> None:
@@ -98,13 +108,18 @@ class BulletPlant:
 
     def __init__(self, arm: Arm, n: int, substeps: int) -> None:
         self.arm, self.n, self.joints, self.substeps = arm, n, len(arm.joints), substeps
-        self._arms = [BulletArm(arm) for _ in range(n)]
+        self._arms = [self.make_arm(arm) for _ in range(n)]
         self._state = np.zeros((n, 3 * self.joints))
+        self._bristles = self._state[:, 2 * self.joints :]
         self.drive, self.transmitted = np.zeros((n, self.joints)), np.zeros((n, self.joints))
         self._travel = np.array([joint.travel for joint in arm.joints])
         self._limit, self._gain, self._damping, self._armature, self._torque = (
             np.ones((n, self.joints)) for _ in "12345"
         )
+
+    def make_arm(self, arm: Arm) -> BulletArm:
+        """One world's."""
+        return BulletArm(arm)
 
     @property
     def q(self) -> Float64:
@@ -158,18 +173,24 @@ class BulletPlant:
         return np.zeros(self.n, np.bool_)
 
     def _step(self, world: int, control: Float64, h: float, push: Float64) -> None:
-        q, v, bristle = self._state[world].reshape(3, self.joints)
-        torque = np.clip(self._gain[world] * (control - q), -self._torque[world], self._torque[world])
-        after, friction = servo.bent(bristle, v / self._travel, self._limit[world], h)
-        bristle[:] = after
+        q, v, _ = self._state[world].reshape(3, self.joints)
+        torque, friction = self._driven(world, control, q, v, h)
         damping, engine = self._damping[world], self._arms[world]
         mass = engine.mass_matrix(q) + np.diag(self._armature[world] + h * damping)
-        force = torque - damping * v - friction / self._travel - engine.bias(q, v) + push
+        force = torque - damping * v - friction - engine.bias(q, v) + push
         change = np.linalg.solve(mass, h * force)
-        spent = damping * v + friction / self._travel + self._armature[world] * change / h
+        spent = damping * v + friction + self._armature[world] * change / h
         self.drive[world], self.transmitted[world] = torque, torque - spent
         v += change
         q += h * v
+
+    def _driven(self, world: int, control: Float64, q: Float64, v: Float64, h: float) -> tuple[Float64, Float64]:
+        """Duty's torque and the bristles' friction at the joints, (J,) each [N m, N]; the bristles bend."""
+        torque = np.clip(self._gain[world] * (control - q), -self._torque[world], self._torque[world])
+        bristle = self._bristles[world]
+        after, friction = servo.bent(bristle, v / self._travel, self._limit[world], h)
+        bristle[:] = after
+        return torque, friction / self._travel
 
 
 def _varied(arm: Arm, values: ArmParameters, row: int) -> Arm:
