@@ -1,18 +1,23 @@
 """The arm in PyBullet against MuJoCo: mass matrix and bias, the same episodes, the same success."""
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from arm_inserting import inserting
+from fledge_hil import arm_draft, cli
 from fledge_sim import arm, arm_presets
+from fledge_sim import policy as policies
 from fledge_sim.arm_env import ArmEnv
 from fledge_sim.arm_insertion import InsertionTask
 from fledge_sim.arm_kinematics import jacobian
 from fledge_sim.arm_model import ModelOptions, mjcf
 from fledge_sim.arm_peg import HeldPeg
+from fledge_sim.contract import NetworkShape
 from fledge_sim.errors import FledgeError
 
 mujoco: Any = pytest.importorskip("mujoco")
@@ -126,7 +131,7 @@ def test_contacts_say_how_joints_move_a_gap() -> None:
 def test_a_controller_inserts_in_both_engines() -> None:
     """It knows peg and hole; the same two episodes."""
     found = []
-    for env in (ArmEnv(INSERTION, 2, seed=7), arm_bullet.env(INSERTION, 2, seed=7)):
+    for env in (ArmEnv(INSERTION, 2, seed=8), arm_bullet.env(INSERTION, 2, seed=8)):
         env.reset()
         for _ in range(45):
             env.step(inserting(env, knows=True))
@@ -134,6 +139,21 @@ def test_a_controller_inserts_in_both_engines() -> None:
     assert found[0].success.all()
     assert found[1].success.all()
     np.testing.assert_allclose(found[0].distance, found[1].distance, atol=2e-3)
+
+
+def test_eval_measures_in_both(tmp_path: Path) -> None:
+    """A policy that nobody trained goes nearly the same way: MuJoCo's row first."""
+    contract = dataclasses.replace(arm_draft.draft(29, "so101", "reach", "test"), network=NetworkShape("mlp", (4,)))
+    generator = np.random.default_rng(5)
+    shapes = policies.weight_shapes(contract.network, contract.observation_size, contract.outputs)
+    weights = {name: generator.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
+    policies.save(policies.assemble(contract, weights), tmp_path / "p.npz")
+    figures = tmp_path / "f.json"
+    arguments = ["eval", str(tmp_path / "p.npz"), "--engine", "pybullet", "--engine-episodes", "2"]
+    assert cli.run([*arguments, "--json", str(figures)]) == 0
+    ours, theirs = json.loads(figures.read_text()).values()
+    assert ours["episodes"] == theirs["episodes"] == 2
+    assert 0 < abs(ours["error"] - theirs["error"]) < 0.01
 
 
 def test_other_objects_are_refused() -> None:
