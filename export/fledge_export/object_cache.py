@@ -50,7 +50,7 @@ def key(command: Sequence[str], source: Path, include_dirs: Sequence[Path]) -> s
     if texts is None:
         return None
     digest = hashlib.sha256()
-    for part in (*compiler, *command, source.name, *_relevant(texts)):
+    for part in (*compiler, *command, source.name, *_relevant(texts, command)):
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()
 
@@ -125,13 +125,13 @@ def _texts(source: Path, include_dirs: Sequence[Path]) -> list[str] | None:
     return list(found.values())
 
 
-def _relevant(texts: list[str]) -> list[str]:
+def _relevant(texts: list[str], command: Sequence[str]) -> list[str]:
     """Without what comments say and macros that are mentioned nowhere but where they are defined; the lines stay."""
     texts = [_UNQUOTED.sub(lambda line: _COMMENT.sub("/**/", line[0]), text) for text in texts]
     if any("##" in text for text in texts):  # a name may be pasted together
         return texts
     mentions = Counter[str]()
-    for text in texts:
+    for text in (*texts, " ".join(command)):  # -D may name a macro
         mentions.update(_words(text))
     return [_MACRO.sub(lambda line: line[0] if mentions[line[1]] > 1 else "", text) for text in texts]
 

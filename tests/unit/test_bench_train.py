@@ -27,6 +27,17 @@ def test_mean_and_worst_know_which_side_is_bad() -> None:
     assert train._cell([1.0, 3.0], 1) == "2.0 (3.0)"
 
 
+def test_single_rows_are_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    run = train.Measured(1, 1, 1, 0.995, 0.005, 0.98, 0.01, 0.98, 0.95, (0.01, 0.02, 0.04), (0.0, 0.0, 0.0))
+    monkeypatch.setattr(train, "_runs", lambda robot, flags, seeds, episodes: asked.append(flags) or [run])
+    report = train.measure(train.Options(robots=("crazyflie",), only=("gru fast",)))
+    assert asked == [("--preset", "fast")]
+    assert all(len(table.rows) == 1 for table in report.tables)
+    with pytest.raises(FledgeError, match="no row 'fast gru'; choose from: gru fast;"):
+        train.measure(train.Options(only=("fast gru",)))
+
+
 def test_a_bar_counts_only_when_survival_and_error_are_there_at_once() -> None:
     course = [
         Point(1.0, 0.99, 0.5),  # survives, far off

@@ -251,7 +251,7 @@ def robust(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed:
 def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Same task in a fraction of the iterations: flies, less precisely; episodes are shorter, to see more starts."""
     config = robust(robot, actor, seed)
-    iterations = 550 if actor == "gru" else 700
+    iterations = 480 if actor == "gru" else 700
     return dataclasses.replace(
         config, iterations=iterations, pool=2048, age_limit=400, learning_rate=Cosine(2e-2, 1e-4)
     )

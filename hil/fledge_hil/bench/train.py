@@ -54,6 +54,8 @@ class Options:
     """The first seed."""
     robots: tuple[str, ...] = ROBOTS
     """Which robots."""
+    only: tuple[str, ...] = ()
+    """These rows alone, such as "gru fast"; default: all."""
     episodes: int = 1000
     """Of hover; a tenth as many figure-eights."""
     curve: Path | None = None
@@ -96,10 +98,14 @@ def measure(options: Options) -> Report:
         raise FledgeError("give at least one seed and one episode")
     seeds, episodes = (1, min(100, options.episodes)) if options.quick else (options.seeds, options.episodes)
     measured: dict[str, list[Measured]] = {}
-    total, done = len(VARIANTS) * len(options.robots) * seeds, 0
+    known = dict(VARIANTS)
+    if strange := sorted(set(options.only) - set(known)):
+        raise FledgeError(f"no row '{strange[0]}'; choose from: {'; '.join(known)}")
+    variants = {label: flags for label, flags in VARIANTS if not options.only or label in options.only}
+    total, done = len(variants) * len(options.robots) * seeds, 0
     with screen.bar("training") as bar:
         for robot in options.robots:
-            for label, flags in VARIANTS:
+            for label, flags in variants.items():
                 for run in _runs(robot, flags, range(options.first, options.first + seeds), episodes):
                     measured.setdefault(f"{robot} {label}", []).append(run)
                     done += 1
