@@ -30,7 +30,7 @@ from fledge_train.evaluate import Conditions
 from fledge_hil import screen
 from fledge_hil.bench.report import Report, Table, this_machine
 
-LOOK_AHEAD = ("--actor.look-ahead", "3")
+LOOK_AHEAD = ("--actor.look-ahead", "3", "--iterations", "8000")
 VARIANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gru fast", ("--preset", "fast")),
     ("mlp fast", ("--preset", "fast", "--actor", "mlp")),
