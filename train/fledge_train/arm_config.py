@@ -215,8 +215,9 @@ def aacd(robot: str = "so101", seed: int = 0, actor: Network = "gru") -> ArmPpoC
         senses="touch",
         ppo=numbers,
         pace=Pace(target=0.01, most=3e-3),
+        iterations=150,
         curriculum=Line(1.0, 1.0),
-        exploration=Line(0.1, 0.04, until=0.9),
+        exploration=Line(0.1, 0.03, until=0.6),
     )
 
 
