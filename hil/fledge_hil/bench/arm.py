@@ -95,7 +95,7 @@ def _going_on(**changes: Any) -> Callable[[int], Config]:
 
 EXPERT = "truth (expert)"
 LOOSE: dict[str, Any] = {"task": "loose_insertion"}
-"""The same with a worse grip, where touch matters most."""
+"""The same with a worse grip."""
 LOOSE_EXPERT = "loose grip: truth (expert)"
 RUNS: tuple[Run, ...] = (
     Run("reach", _by_reward("reach")),
