@@ -92,23 +92,24 @@ def forget(count: int, command: int) -> Fault:
 
 
 def test_a_flashed_policy_is_what_flies_next(
-    uri: str, slot: IllSlot, other_policy: Policy, trained_policy: Policy, board_cache: Path, tmp_path: Path,
+    slot: IllSlot, other_policy: Policy, trained_policy: Policy, board_cache: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     policies.save(other_policy, tmp_path / "policy.npz")
-    arguments = ["flash", str(tmp_path / "policy.npz"), "--uri", uri, "--cache", str(board_cache)]
-    arguments += ["--backup", str(tmp_path / "backup.bin")]
-    assert cli.run([*arguments, "--dry-run"]) == 0
-    assert "would write" in capsys.readouterr().out
-    assert slot.drone.output.contract_hash == trained_policy.contract.hash32
-    assert cli.run(arguments) == 0
-    said = capsys.readouterr().out
-    assert f"contract {other_policy.contract.hash32:08x}, 4." in said
-    assert said.endswith("self-test passed\n")
-    assert slot.drone.output.contract_hash == other_policy.contract.hash32
+    with BackgroundServer(slot.drone, ServerSettings(port=0), slot) as uri:
+        arguments = ["flash", str(tmp_path / "policy.npz"), "--uri", uri, "--cache", str(board_cache)]
+        arguments += ["--backup", str(tmp_path / "backup.bin")]
+        assert cli.run([*arguments, "--dry-run"]) == 0
+        assert "would write" in capsys.readouterr().out
+        assert slot.drone.output.contract_hash == trained_policy.contract.hash32
+        assert cli.run(arguments) == 0
+        said = capsys.readouterr().out
+        assert f"contract {other_policy.contract.hash32:08x}, 4." in said
+        assert said.endswith("self-test passed\n")
+        assert slot.drone.output.contract_hash == other_policy.contract.hash32
     backup = firmware_image.load(tmp_path / "backup.bin")
     assert backup.policy == trained_policy.contract.sha256
-    for _ in range(20):
+    for _ in range(20):  # the server, which steps it too, is gone
         slot.drone.step_ms()
     assert flashing.look(Wire(slot.drone)).contract == other_policy.contract.hash32
 
