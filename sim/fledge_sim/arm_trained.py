@@ -72,6 +72,11 @@ def require_arm(contract: Contract, arm: Arm) -> None:
         )
 
 
+def feels(contract: Contract) -> bool:
+    """Whether the policy has touch."""
+    return any(term.name == "touch" for term in contract.observation)
+
+
 def environment_of(contract: Contract, robot: str | None = None) -> ArmConfig:
     """What the policy was trained in, by its training record (`task`, `difficulty`) and its contract.
 
@@ -100,14 +105,13 @@ def worlds_like(contract: Contract, robot: str | None = None, difficulty: float 
     if task not in arm_presets.TASKS:
         known = ", ".join(arm_presets.TASKS)
         raise FledgeError(f"the policy's training record names no task that exists ({task}); known: {known}")
-    names = {term.name for term in contract.observation}
-    touch: Touch = "pooled" if "touch" in names else "none"
+    touch: Touch = "pooled" if feels(contract) else "none"
     level = float(record.get("difficulty", 1.0)) if difficulty is None else difficulty
     return dataclasses.replace(
         arm_presets.at_difficulty(arm, task, touch, level),
         history=contract.history_length,
         action=ArmAction(action.step, action.reach, _margin(contract, arm)),
-        privileged_actor="truth" in names,
+        privileged_actor=any(term.name == "truth" for term in contract.observation),
     )
 
 

@@ -23,6 +23,7 @@ from fledge_train.curriculum import Line
 from fledge_train.history_encoder import HistoryLearner, HistoryNumbers
 from fledge_train.imitation import ImitationNumbers
 from fledge_train.ppo_config import PpoNumbers
+from fledge_train.trainer import Config, Trainer
 
 NUMBERS = PpoNumbers(8, 6, epochs=1, minibatches=2, hidden=(16, 16), critic_hidden=(16, 16))
 SMALL = ArmPpoConfig(iterations=4, ppo=NUMBERS)
@@ -43,6 +44,16 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("expert")
     recorded.train(folder, EXPERT)
     return folder
+
+
+def goes_on_to_the_same_bytes(run: Trainer, config: Config) -> None:
+    """`run` and one that is restored to where it is, one chunk on."""
+    kept = {key: array.copy() for key, array in run.state().items()}
+    run.advance()
+    resumed = trainer.start(config)
+    resumed.restore(kept)
+    resumed.advance()
+    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(run.policy())
 
 
 def test_the_policy_file_does_what_the_learner_did() -> None:
@@ -103,12 +114,7 @@ def test_a_student_goes_on_by_reward_with_what_it_sees_through(expert: Path, tmp
     mean = run._normalised.observation_statistics.mean.copy()
     run.advance()
     assert np.array_equal(run._normalised.observation_statistics.mean, mean)
-    kept = {key: array.copy() for key, array in run.state().items()}
-    run.advance()
-    resumed = Arm(config)
-    resumed.restore(kept)
-    resumed.advance()
-    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(run.policy())
+    goes_on_to_the_same_bytes(run, config)
     assert not np.array_equal(run.policy().weights["gru.weight_hidden"], begun.weights["gru.weight_hidden"])
 
 
@@ -130,12 +136,7 @@ def test_an_imitation_goes_on_to_the_same_bytes(expert: Path, network: Literal["
     config = dataclasses.replace(COPY, teacher=str(expert), network=network)
     through = trainer.start(config)
     through.advance()
-    kept = {key: array.copy() for key, array in through.state().items()}
-    through.advance()
-    resumed = trainer.start(config)
-    resumed.restore(kept)
-    resumed.advance()
-    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(through.policy())
+    goes_on_to_the_same_bytes(through, config)
 
 
 def test_teachers_that_do_not_fit_are_refused(expert: Path, tmp_path: Path) -> None:
@@ -176,12 +177,7 @@ def test_the_history_encoder_is_a_matter_of_one_number() -> None:
     assert isinstance(run._learner, HistoryLearner)
     assert np.isfinite(run._learner.actor.loss)
     assert run.policy().contract.network.hidden == (16, 16)
-    kept = {key: array.copy() for key, array in run.state().items()}
-    run.advance()
-    resumed = Arm(config)
-    resumed.restore(kept)
-    resumed.advance()
-    assert policies.to_bytes(resumed.policy()) == policies.to_bytes(run.policy())
+    goes_on_to_the_same_bytes(run, config)
 
 
 def test_figures_of_an_arm_that_does_not_move() -> None:

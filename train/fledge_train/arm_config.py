@@ -156,6 +156,10 @@ MEMORY = 48
 """Units of a gru: with touch, inference takes less than 1 ms of a Cortex-M4F; with 64 it does not."""
 
 
+def _hidden(actor: Network) -> tuple[int, ...]:
+    return (MEMORY,) if actor == "gru" else (64, 64)
+
+
 def reach(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpoConfig:
     """The tip to a place: a minute or two of one core."""
     numbers = PpoNumbers(
@@ -167,7 +171,7 @@ def reach(robot: str = "so101", seed: int = 0, actor: Network = "mlp") -> ArmPpo
         learning_rate=Cosine(2e-3, 1e-4),
         discount=0.97,
         deviation=0.5,
-        hidden=(MEMORY,) if actor == "gru" else (64, 64),
+        hidden=_hidden(actor),
     )
     return ArmPpoConfig(robot=robot, seed=seed, task="reach", iterations=130, ppo=numbers, network=actor)
 
@@ -225,7 +229,7 @@ def imitation(
     robot: str = "so101", seed: int = 0, actor: Network = "gru", method: Method = "dagger"
 ) -> ImitationConfig:
     """DAgger of the insertion."""
-    numbers = ImitationNumbers(hidden=(MEMORY,) if actor == "gru" else (64, 64))
+    numbers = ImitationNumbers(hidden=_hidden(actor))
     return ImitationConfig(robot=robot, seed=seed, network=actor, method=method, imitation=numbers)
 
 

@@ -84,14 +84,10 @@ def finetune(
     kind: Literal["mlp", "gru"], maps: Mapping[str, Map], rows: Rows, held_out: Rows, config: FinetuneConfig
 ) -> Finetuned:
     """Train the maps of a network with tanh everywhere (contract's network kind) on `rows`."""
-    import torch
+    from fledge_train.recurrent import one_thread
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # products this small lose time to a second thread
-    try:
+    with one_thread():
         return _descend(_Network(kind, maps), _tensors(rows), _tensors(held_out), config)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _descend(

@@ -64,6 +64,11 @@ class Teacher:
     """Of the observation."""
     critic: Critic | None = None
 
+    @property
+    def kind(self) -> str:
+        """Of the actor: gru or mlp."""
+        return "gru" if isinstance(self.actor, Gru) else "mlp"
+
     def act(self, observation: Float32) -> Float32:
         """Mean action (n, A) for raw observations (n, I), of an actor without memory. Raises FledgeError otherwise."""
         if isinstance(self.actor, Gru):
@@ -77,10 +82,9 @@ class Teacher:
         """
         theirs, ours = learner.actor, self.actor
         if isinstance(theirs, Gru) != isinstance(ours, Gru) or theirs.sizes != ours.sizes:
-            kind = "gru" if isinstance(ours, Gru) else "mlp"
             raise FledgeError(
-                f"the student is a {kind} with layers {ours.sizes}, this run's actor has {theirs.sizes}; give --actor "
-                f"{kind} --ppo.hidden {' '.join(map(str, ours.sizes[1:-1]))}"
+                f"the student is a {self.kind} with layers {ours.sizes}, this run's actor has {theirs.sizes}; give "
+                f"--actor {self.kind} --ppo.hidden {' '.join(map(str, ours.sizes[1:-1]))}"
             )
         theirs.parameter[:] = ours.parameter
         put(observation.arrays(), self.statistics.arrays())
@@ -113,8 +117,7 @@ def save(path: Path, teacher: Teacher) -> None:
     for name, (_, statistics) in parts.items():
         arrays |= {f"{SEEN[name]}.{key}": array for key, array in statistics.arrays().items()}
     sizes = {name: network.sizes for name, (network, _) in parts.items()}
-    kind = "gru" if isinstance(teacher.actor, Gru) else "mlp"
-    record = {"format": FORMAT, "origin": to_tree(teacher.origin), "kind": kind, "sizes": sizes}
+    record = {"format": FORMAT, "origin": to_tree(teacher.origin), "kind": teacher.kind, "sizes": sizes}
     arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
     with open_atomically(path) as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 from fledge_sim import policy as policy_file
 from fledge_sim.arm import Arm
-from fledge_sim.arm_trained import arm_of
+from fledge_sim.arm_trained import arm_of, feels
 from fledge_sim.contract import Contract
 from fledge_sim.errors import FledgeError
 from fledge_sim.policy import Policy
@@ -37,7 +37,7 @@ from fledge_hil.arm.plant import Vector
 from fledge_hil.arm.serial_wire import SerialWire
 from fledge_hil.arm.serve import plant_of
 from fledge_hil.arm.session import Attempt, check_task, draw_goals, visit
-from fledge_hil.arm.starts import Stage, feels, places, stage_of, task_of
+from fledge_hil.arm.starts import Stage, places, stage_of, task_of
 from fledge_hil.arm.virtual_arm import VirtualArm
 
 VIRTUAL = "virtual"

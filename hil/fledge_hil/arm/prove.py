@@ -17,7 +17,7 @@ import tyro
 from fledge_sim import policy as policy_file
 from fledge_sim.arm import Arm
 from fledge_sim.arm_reach import rest_pose
-from fledge_sim.arm_trained import arm_of
+from fledge_sim.arm_trained import arm_of, feels
 from fledge_sim.contract import Contract
 
 from fledge_hil import screen
@@ -28,7 +28,7 @@ from fledge_hil.arm.fault_run import FaultRun
 from fledge_hil.arm.fault_run import run as run_fault
 from fledge_hil.arm.faults import FAULTS, PAD_FAULTS, ArmFault
 from fledge_hil.arm.session import check_task, draw_goals
-from fledge_hil.arm.starts import Start, Starts, feels, resting, stage_of, task_of
+from fledge_hil.arm.starts import Start, Starts, resting, stage_of, task_of
 from fledge_hil.arm.tick_bound import arm_tick_bound
 
 LIMIT_US = 1000.0

@@ -24,11 +24,10 @@ from fledge_sim.errors import FledgeError
 from fledge_sim.tactile_sensor import SensorModel
 from numpy.typing import NDArray
 
+from fledge_hil.arm.mujoco_plant import TIMESTEP
 from fledge_hil.arm.pads import PERIOD_MS
 from fledge_hil.arm.plant import Vector
 
-TIMESTEP = 0.001
-"""[s]"""
 SENSORS = SensorModel(latency=(0.0, 0.008), period=PERIOD_MS / 1000)
 """Those that policies are trained with: of their 2 to 20 ms a frame takes 2 ms, and up to 10 ms pass until the next."""
 WORLD = np.zeros(1, np.intp)

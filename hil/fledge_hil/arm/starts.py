@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fledge_sim import arm_presets
 from fledge_sim.arm import Arm
 from fledge_sim.arm_config import ArmConfig
-from fledge_sim.arm_trained import environment_of
+from fledge_sim.arm_trained import environment_of, feels
 from fledge_sim.contract import Contract
 
 from fledge_hil.arm.driver import Driver
@@ -81,11 +81,6 @@ class Stage:
 def stage_of(contract: Contract, robot: str | None = None) -> Stage:
     """What a policy was trained in. Raises FledgeError as environment_of."""
     return Stage(dataclasses.replace(environment_of(contract, robot), touch="none"), feels(contract))
-
-
-def feels(contract: Contract) -> bool:
-    """Whether the policy has touch."""
-    return any(term.name == "touch" for term in contract.observation)
 
 
 def places(contract: Contract) -> int:

@@ -26,7 +26,7 @@ from fledge_train.trainer import Config, Progress
 
 from fledge_hil import screen
 from fledge_hil.bench import arm_speed
-from fledge_hil.bench.report import Report, Table, this_machine
+from fledge_hil.bench.report import Report, Table, require_known, this_machine
 
 CPU = "cpu.json"
 FIGURES = "figures.json"
@@ -80,17 +80,13 @@ class Outcome:
     figures: ArmFigures
 
 
-def _by_reward(task: arm_config.Task, **changes: Any) -> Callable[[int], Config]:
-    return lambda seed: dataclasses.replace(arm_config.PRESETS[task](robot=ROBOT, seed=seed), **changes)
+def _by_reward(preset: str, **changes: Any) -> Callable[[int], Config]:
+    return lambda seed: dataclasses.replace(arm_config.PRESETS[preset](robot=ROBOT, seed=seed), **changes)
 
 
 def _imitating(method: arm_config.Method, actor: arm_config.Network, **changes: Any) -> Callable[[int], Config]:
     preset = arm_config.IMITATION_PRESETS[method]
     return lambda seed: dataclasses.replace(preset(robot=ROBOT, seed=seed, actor=actor), **changes)
-
-
-def _going_on(**changes: Any) -> Callable[[int], Config]:
-    return lambda seed: dataclasses.replace(arm_config.aacd(robot=ROBOT, seed=seed), **changes)
 
 
 EXPERT = "truth (expert)"
@@ -107,14 +103,17 @@ RUNS: tuple[Run, ...] = (
     Run("touch, DAgger without memory", _imitating("dagger", "mlp"), EXPERT),
     Run("touch, DAgger", _imitating("dagger", "gru"), EXPERT),
     Run("no touch, DAgger", _imitating("dagger", "gru", senses="joints"), EXPERT),
-    Run("touch, AACD", _going_on(), EXPERT, "touch, DAgger"),
-    Run("no touch, AACD", _going_on(senses="joints"), EXPERT, "no touch, DAgger"),
+    Run("touch, AACD", _by_reward("aacd"), EXPERT, "touch, DAgger"),
+    Run("no touch, AACD", _by_reward("aacd", senses="joints"), EXPERT, "no touch, DAgger"),
     Run(LOOSE_EXPERT, _by_reward("loose_insertion", senses="truth")),
     Run("loose grip: touch, DAgger", _imitating("dagger", "gru", **LOOSE), LOOSE_EXPERT),
     Run("loose grip: no touch, DAgger", _imitating("dagger", "gru", senses="joints", **LOOSE), LOOSE_EXPERT),
-    Run("loose grip: touch, AACD", _going_on(**LOOSE), LOOSE_EXPERT, "loose grip: touch, DAgger"),
+    Run("loose grip: touch, AACD", _by_reward("aacd", **LOOSE), LOOSE_EXPERT, "loose grip: touch, DAgger"),
     Run(
-        "loose grip: no touch, AACD", _going_on(senses="joints", **LOOSE), LOOSE_EXPERT, "loose grip: no touch, DAgger"
+        "loose grip: no touch, AACD",
+        _by_reward("aacd", senses="joints", **LOOSE),
+        LOOSE_EXPERT,
+        "loose grip: no touch, DAgger",
     ),
 )
 
@@ -141,9 +140,7 @@ def measure(options: Options) -> Report:
 
 
 def _chosen(options: Options) -> tuple[Run, ...]:
-    known = [run.name for run in RUNS]
-    if strange := sorted(set(options.only) - set(known)):
-        raise FledgeError(f"no run '{strange[0]}'; choose from: {'; '.join(known)}")
+    require_known("run", options.only, [run.name for run in RUNS])
     chosen = [run for run in RUNS if not options.only or run.name in options.only]
     needed = {name for run in chosen for name in (run.student, run.teacher)}
     return tuple(run for run in RUNS if run in chosen or run.name in needed)

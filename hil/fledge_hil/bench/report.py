@@ -15,6 +15,7 @@ from pathlib import Path
 
 import rich.table
 from fledge_sim import __version__, kernel
+from fledge_sim.errors import FledgeError
 from rich.console import Console
 
 from fledge_hil import screen
@@ -22,6 +23,12 @@ from fledge_hil import screen
 FILE_WIDTH = 120
 """Columns of a table that goes to a file or a pipe."""
 Cell = str | float | int | None
+
+
+def require_known(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    """Raise FledgeError for a name that there is not; `what`: a word for what it would be of."""
+    if strange := sorted(set(asked) - set(known)):
+        raise FledgeError(f"no {what} '{strange[0]}'; choose from: {'; '.join(known)}")
 
 
 @dataclass(frozen=True)

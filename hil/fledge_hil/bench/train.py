@@ -28,7 +28,7 @@ from fledge_train import evaluate, suite
 from fledge_train.evaluate import Conditions
 
 from fledge_hil import screen
-from fledge_hil.bench.report import Report, Table, this_machine
+from fledge_hil.bench.report import Report, Table, require_known, this_machine
 
 LOOK_AHEAD = ("--actor.look-ahead", "3", "--iterations", "8000")
 VARIANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -98,9 +98,7 @@ def measure(options: Options) -> Report:
         raise FledgeError("give at least one seed and one episode")
     seeds, episodes = (1, min(100, options.episodes)) if options.quick else (options.seeds, options.episodes)
     measured: dict[str, list[Measured]] = {}
-    known = dict(VARIANTS)
-    if strange := sorted(set(options.only) - set(known)):
-        raise FledgeError(f"no row '{strange[0]}'; choose from: {'; '.join(known)}")
+    require_known("row", options.only, [label for label, _ in VARIANTS])
     variants = {label: flags for label, flags in VARIANTS if not options.only or label in options.only}
     total, done = len(variants) * len(options.robots) * seeds, 0
     with screen.bar("training") as bar:

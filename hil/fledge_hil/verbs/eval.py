@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from fledge_sim import robot as robots
@@ -74,9 +75,7 @@ def run(options: Options) -> int:
         cases = suite.elsewhere(options.engine_episodes, options.seed)
         measured = _elsewhere(options, candidates, robot, cases)
     if options.json:
-        tree = evaluation.tree(robot, cases, measured)
-        write_atomically(options.json, json.dumps(tree, indent=2, allow_nan=False) + "\n")
-        screen.say(f"figures: {options.json}")
+        _write(options.json, evaluation.tree(robot, cases, measured))
     return 0
 
 
@@ -97,8 +96,7 @@ def _arm(options: Options, candidate: arm_evaluation.Candidate) -> int:
     figures = arm_evaluation.measure_candidate(candidate, options.episodes, seed, options.robot)
     arm_evaluation.show([(candidate.name, figures)])
     if options.json:
-        write_atomically(options.json, json.dumps(dataclasses.asdict(figures), indent=2, allow_nan=False) + "\n")
-        screen.say(f"figures: {options.json}")
+        _write(options.json, dataclasses.asdict(figures))
     return 0
 
 
@@ -112,10 +110,14 @@ def _arm_in_both(options: Options, candidate: arm_evaluation.Candidate, seed: in
     }
     arm_evaluation.show(list(measured.items()))
     if options.json:
-        tree = {name: dataclasses.asdict(figures) for name, figures in measured.items()}
-        write_atomically(options.json, json.dumps(tree, indent=2, allow_nan=False) + "\n")
-        screen.say(f"figures: {options.json}")
+        _write(options.json, {name: dataclasses.asdict(figures) for name, figures in measured.items()})
     return 0
+
+
+def _write(path: Path, tree: Mapping[str, Any]) -> None:
+    """The unrounded figures."""
+    write_atomically(path, json.dumps(tree, indent=2, allow_nan=False) + "\n")
+    screen.say(f"figures: {path}")
 
 
 def _candidates(options: Options) -> tuple[list[Candidate], Robot]:

@@ -110,6 +110,8 @@ class BulletPlant:
         self.arm, self.n, self.joints, self.substeps = arm, n, len(arm.joints), substeps
         self._arms = [self.make_arm(arm) for _ in range(n)]
         self._state = np.zeros((n, 3 * self.joints))
+        self.qpos, self.qvel = self._state[:, : self.joints], self._state[:, self.joints : 2 * self.joints]
+        """Positions and velocities of all that moves, live."""
         self._bristles = self._state[:, 2 * self.joints :]
         self.drive, self.transmitted = np.zeros((n, self.joints)), np.zeros((n, self.joints))
         self._travel = np.array([joint.travel for joint in arm.joints])
@@ -124,12 +126,12 @@ class BulletPlant:
     @property
     def q(self) -> Float64:
         """(n, J) [rad, m], live."""
-        return self._state[:, : self.joints]
+        return self.qpos[:, : self.joints]
 
     @property
     def v(self) -> Float64:
         """(n, J), live."""
-        return self._state[:, self.joints : 2 * self.joints]
+        return self.qvel[:, : self.joints]
 
     @property
     def rows(self) -> Float64:
@@ -143,8 +145,8 @@ class BulletPlant:
 
     def bearing(self, worlds: Index) -> Float64:
         """As ArmPlant's."""
-        still = np.zeros(self.joints)
-        return np.stack([self._arms[world].bias(self.q[world], still) for world in worlds])
+        still = np.zeros(self.qpos.shape[1])
+        return np.stack([self._arms[world].bias(self.qpos[world], still)[: self.joints] for world in worlds])
 
     def holding(self, worlds: Index, load: Float64) -> Float64:
         """As ArmPlant's."""

@@ -193,21 +193,6 @@ class PegPlant(BulletPlant):
         """Of MuJoCo's names, with a row per world, live."""
         return self._fields[name]
 
-    @property
-    def q(self) -> Float64:
-        """(n, J) [rad, m], live."""
-        return self.qpos[:, : self.joints]
-
-    @property
-    def v(self) -> Float64:
-        """(n, J), live."""
-        return self.qvel[:, : self.joints]
-
-    def bearing(self, worlds: Index) -> Float64:
-        """As ArmPlant's."""
-        still = np.zeros(self.qpos.shape[1])
-        return np.stack([self._arms[world].bias(self.qpos[world], still)[: self.joints] for world in worlds])
-
     def apply(self, worlds: Index, values: ArmParameters) -> None:
         """As ArmPlant's; the hole is placed before the next step."""
         super().apply(worlds, values)
