@@ -31,6 +31,10 @@ static inline real real_choose(real a, real b, real yes, real no) {
     return (real)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OS), (__m512)no, (__m512)yes);
 }
 #define REAL_CHOOSES
+/* a > b ? a : b, and a > b ? b : a, also of NaN: the second operand of the instruction is what remains. */
+static inline real real_max(real a, real b) { return (real)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline real real_min(real a, real b) { return (real)_mm512_min_ps((__m512)b, (__m512)a); }
+#define REAL_ORDERS
 static inline int real_any(real_mask mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 #elif defined(__AVX__) && REAL_LANES == 8
 #include <immintrin.h>
@@ -38,6 +42,9 @@ static inline real real_sqrt(real x) { return (real)_mm256_sqrt_ps((__m256)x); }
 static inline real real_select(real_mask condition, real yes, real no) {
     return (real)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)condition);
 }
+static inline real real_max(real a, real b) { return (real)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline real real_min(real a, real b) { return (real)_mm256_min_ps((__m256)b, (__m256)a); }
+#define REAL_ORDERS
 static inline int real_any(real_mask mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 #else
 static inline real real_sqrt(real x) {
@@ -86,8 +93,10 @@ static inline real real_inverse_sqrt(real x) { return 1 / real_sqrt(x); }
 static inline void real_add_where(real_mask condition, real *sum, real add) {
     *sum = real_select(condition, *sum + add, *sum);
 }
+#if !defined(REAL_ORDERS)
 static inline real real_max(real a, real b) { return real_select(real_greater(a, b), a, b); }
 static inline real real_min(real a, real b) { return real_select(real_greater(a, b), b, a); }
+#endif
 static inline real real_clip(real x, real low, real high) { return real_min(real_max(x, low), high); }
 
 #endif

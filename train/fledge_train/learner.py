@@ -151,7 +151,7 @@ def _open() -> ctypes.CDLL:
     for name in ("scratch_floats", "forward", "reverse", "sweep"):
         getattr(library, f"learner_{name}").argtypes = [_int, problem]
     library.learner_reset.argtypes = [problem, _int]
-    library.learner_adam_step.argtypes = [problem, _int]
+    library.learner_adam_step.argtypes = [_int, problem, _int]
     library.learner_iterate.argtypes = [_int, problem, _int]
     if library.learner_abi() != ABI or library.learner_problem_size() != ctypes.sizeof(Problem):
         raise NativeError("the native learner was built from other sources; build again with `pip install -e .`")
@@ -268,7 +268,7 @@ class Learner:
     def step_adam(self) -> Report:
         """One step of Adam along the gradient."""
         self.problem.adam.step += 1
-        _library.learner_adam_step(self.problem, self.parameter.size)
+        _library.learner_adam_step(self.variant, self.problem, self.parameter.size)
         return self.report()
 
     def report(self) -> Report:

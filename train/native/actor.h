@@ -6,6 +6,7 @@
 #ifndef FLEDGE_ACTOR_H
 #define FLEDGE_ACTOR_H
 
+#include "activation.h"
 #include "learner.h"
 #include "linear.h"
 
@@ -16,77 +17,78 @@ struct actor {
     struct matrix observed, history, recurrent; /* into the first layer or the gates */
     struct matrix dense[LEARNER_LAYERS_MAX];    /* dense[l] feeds hidden layer l; 0 unused */
     struct matrix output;
-    const float *bias[LEARNER_LAYERS_MAX], *bias_recurrent, *bias_output;
+    const float *bias[LEARNER_LAYERS_MAX], *bias_output; /* of a GRU: in the order of the gates */
 };
 
 /* Everything one block of environments leaves behind in the forward pass and in reverse, per step. */
 struct actor_trace {
     real *input;                         /* [input_stride] */
-    real *layer[LEARNER_LAYERS_MAX];     /* [hidden], activations; for a GRU the state, one row more */
-    real *layer_bar[LEARNER_LAYERS_MAX]; /* [hidden], adjoint before the activation; GRU: gates_bar instead */
-    real *gates;                         /* [4 hidden]: reset, update, candidate, recurrent part of the candidate */
-    real *gates_bar;                     /* [4 hidden]: reset, update, candidate, recurrent part, before activation */
+    real *layer[LEARNER_LAYERS_MAX];     /* [row_stride(hidden)], activations; for a GRU the state, one row more */
+    real *layer_bar[LEARNER_LAYERS_MAX]; /* [row_stride(hidden)], adjoint before the activation; GRU: gates instead */
+    real *gates;                         /* [row_stride(4 hidden)], see below */
     real *output_bar;                    /* [OUTPUT_STRIDE], before the tanh */
 };
 
-static inline int actor_inputs(const struct learner_network *n) { return learner_observed(n) + 4 * n->history; }
-static inline int input_stride(const struct learner_network *n) { return padded(learner_observed(n)); }
+/* Gates of a GRU: candidate, reset, update, recurrent part of the candidate. So the input feeds the first three and the
+ * recurrent state the last three. Activations going forward; in reverse, their adjoints before the activation. */
 
-static inline void start_from(const float *bias, int size, real *out) {
-    for (int i = 0; i < size; i++) out[i] = real_splat(bias[i]);
-    for (int i = size; i < padded(size); i++) out[i] = real_splat(0);
-}
+static inline int actor_inputs(const struct learner_network *n) { return learner_observed(n) + 4 * n->history; }
+/* Odd, so that a column of a trace does not fall on a few sets of the cache. */
+static inline int row_stride(int size) { return size | 1; }
+static inline int input_stride(const struct learner_network *n) { return row_stride(learner_observed(n)); }
 
 static inline void gru_forward(const struct actor *a, const struct actor_trace *trace, int t, const real *window) {
     const int h = a->shape.hidden[0];
-    const real *state = trace->layer[0] + t * h;
-    real *gate = trace->gates + t * 4 * h, *next = trace->layer[0] + (t + 1) * h;
-    real recurrent[3 * LEARNER_HIDDEN_MAX];
-    start_from(a->bias[0], 3 * h, gate);
-    start_from(a->bias_recurrent, 3 * h, recurrent);
-    multiply(&a->observed, trace->input + t * input_stride(&a->shape), gate);
-    multiply(&a->history, window, gate);
-    multiply(&a->recurrent, state, recurrent);
-    for (int i = 0; i < h; i++) {
-        const real reset = rational_sigmoid(gate[i] + recurrent[i]);
-        const real update = rational_sigmoid(gate[h + i] + recurrent[h + i]);
-        const real candidate = rational_tanh(gate[2 * h + i] + reset * recurrent[2 * h + i]);
-        gate[i] = reset, gate[h + i] = update, gate[2 * h + i] = candidate, gate[3 * h + i] = recurrent[2 * h + i];
-        next[i] = candidate + update * (state[i] - candidate);
+    const real *input = trace->input + t * input_stride(&a->shape), *state = trace->layer[0] + t * row_stride(h);
+    real *gate = trace->gates + t * row_stride(4 * h), *next = trace->layer[0] + (t + 1) * row_stride(h);
+    struct term terms[] = {forward_term(&a->observed, input), forward_term(&a->history, window),
+                           forward_term(&a->recurrent, state)};
+    add_terms(terms, 2, a->bias[0], h, gate);
+    for (int g = 1; g <= 3; g++) {
+        terms[0].weight += h, terms[1].weight += h;
+        if (g < 3)
+            add_terms(terms, 3, a->bias[0] + g * h, h, gate + g * h);
+        else
+            add_terms(terms + 2, 1, a->bias[0] + g * h, h, gate + g * h);
+        terms[2].weight += h;
     }
+    apply_sigmoid(gate + h, 2 * h);
+    for (int i = 0; i < h; i++) gate[i] += gate[h + i] * gate[3 * h + i];
+    apply_tanh(gate, h);
+    for (int i = 0; i < h; i++) next[i] = gate[i] + gate[2 * h + i] * (state[i] - gate[i]);
 }
 
 /* state_bar: adjoint of the next state on entry, of this state on return. */
 static inline void gru_reverse(const struct actor *a, const struct actor_trace *trace, int t, real *state_bar) {
     const int h = a->shape.hidden[0];
-    const real *gate = trace->gates + t * 4 * h, *state = trace->layer[0] + t * h;
-    real *bar = trace->gates_bar + t * 4 * h;
-    real recurrent_bar[3 * LEARNER_HIDDEN_MAX];
+    const real *state = trace->layer[0] + t * row_stride(h);
+    real *gate = trace->gates + t * row_stride(4 * h);
     for (int i = 0; i < h; i++) {
-        const real reset = gate[i], update = gate[h + i], candidate = gate[2 * h + i], up = state_bar[i];
+        const real candidate = gate[i], reset = gate[h + i], update = gate[2 * h + i], up = state_bar[i];
         const real candidate_bar = up * (1 - update) * (1 - candidate * candidate);
-        bar[i] = candidate_bar * gate[3 * h + i] * reset * (1 - reset);
-        bar[h + i] = up * (state[i] - candidate) * update * (1 - update);
-        bar[2 * h + i] = candidate_bar;
-        bar[3 * h + i] = candidate_bar * reset;
-        recurrent_bar[i] = bar[i], recurrent_bar[h + i] = bar[h + i], recurrent_bar[2 * h + i] = bar[3 * h + i];
+        gate[i] = candidate_bar;
+        gate[h + i] = candidate_bar * gate[3 * h + i] * reset * (1 - reset);
+        gate[2 * h + i] = up * (state[i] - candidate) * update * (1 - update);
+        gate[3 * h + i] = candidate_bar * reset;
         state_bar[i] = up * update;
     }
-    multiply_reverse(&a->recurrent, recurrent_bar, state_bar);
+    multiply_reverse(&a->recurrent, gate + h, state_bar);
 }
 
 static inline void mlp_forward(const struct actor *a, const struct actor_trace *trace, int t, const real *window) {
     for (int l = 0; l < a->shape.layers; l++) {
         const int size = a->shape.hidden[l];
-        real *out = trace->layer[l] + t * size;
-        start_from(a->bias[l], size, out);
+        real *out = trace->layer[l] + t * row_stride(size);
         if (l == 0) {
-            multiply(&a->observed, trace->input + t * input_stride(&a->shape), out);
-            multiply(&a->history, window, out);
+            const struct term terms[] = {forward_term(&a->observed, trace->input + t * input_stride(&a->shape)),
+                                         forward_term(&a->history, window)};
+            add_terms(terms, 2, a->bias[0], size, out);
         } else {
-            multiply(&a->dense[l], trace->layer[l - 1] + t * a->shape.hidden[l - 1], out);
+            const real *below = trace->layer[l - 1] + t * row_stride(a->shape.hidden[l - 1]);
+            const struct term term = forward_term(&a->dense[l], below);
+            add_terms(&term, 1, a->bias[l], size, out);
         }
-        for (int i = 0; i < size; i++) out[i] = rational_tanh(out[i]);
+        apply_tanh(out, size);
     }
 }
 
@@ -94,8 +96,8 @@ static inline void mlp_forward(const struct actor *a, const struct actor_trace *
 static inline void mlp_reverse(const struct actor *a, const struct actor_trace *trace, int t, real *up) {
     for (int l = a->shape.layers - 1; l >= 0; l--) {
         const int size = a->shape.hidden[l];
-        const real *out = trace->layer[l] + t * size;
-        real *bar = trace->layer_bar[l] + t * size;
+        const real *out = trace->layer[l] + t * row_stride(size);
+        real *bar = trace->layer_bar[l] + t * row_stride(size);
         for (int i = 0; i < size; i++) bar[i] = up[i] * (1 - out[i] * out[i]);
         if (l == 0) return;
         for (int i = 0; i < a->shape.hidden[l - 1]; i++) up[i] = real_splat(0);
@@ -105,21 +107,19 @@ static inline void mlp_reverse(const struct actor *a, const struct actor_trace *
 
 /* The last hidden activation after step t. */
 static inline const real *actor_top(const struct actor *a, const struct actor_trace *trace, int t) {
-    if (a->shape.kind == LEARNER_GRU) return trace->layer[0] + (t + 1) * a->shape.hidden[0];
+    if (a->shape.kind == LEARNER_GRU) return trace->layer[0] + (t + 1) * row_stride(a->shape.hidden[0]);
     const int last = a->shape.layers - 1;
-    return trace->layer[last] + t * a->shape.hidden[last];
+    return trace->layer[last] + t * row_stride(a->shape.hidden[last]);
 }
 
 static inline void actor_forward(const struct actor *a, const struct actor_trace *trace, int t, const real *window,
                                  real action[4]) {
-    real out[OUTPUT_STRIDE];
     if (a->shape.kind == LEARNER_GRU)
         gru_forward(a, trace, t, window);
     else
         mlp_forward(a, trace, t, window);
-    start_from(a->bias_output, 4, out);
-    multiply(&a->output, actor_top(a, trace, t), out);
-    for (int i = 0; i < 4; i++) action[i] = rational_tanh(out[i]);
+    multiply_four(&a->output, a->bias_output, actor_top(a, trace, t), action);
+    apply_tanh(action, 4);
 }
 
 /* action_bar: adjoint of the action. Adds to input_bar[input_stride] and to the window's adjoint; state_bar as in
@@ -132,12 +132,12 @@ static inline void actor_reverse(const struct actor *a, const struct actor_trace
     if (a->shape.kind == LEARNER_GRU) {
         multiply_reverse(&a->output, output_bar, state_bar);
         gru_reverse(a, trace, t, state_bar);
-        bar = trace->gates_bar + t * 4 * a->shape.hidden[0];
+        bar = trace->gates + t * row_stride(4 * a->shape.hidden[0]);
     } else {
         for (int i = 0; i < a->shape.hidden[a->shape.layers - 1]; i++) up[i] = real_splat(0);
         multiply_reverse(&a->output, output_bar, up);
         mlp_reverse(a, trace, t, up);
-        bar = trace->layer_bar[0] + t * a->shape.hidden[0];
+        bar = trace->layer_bar[0] + t * row_stride(a->shape.hidden[0]);
     }
     multiply_reverse(&a->observed, bar, input_bar);
     multiply_reverse(&a->history, bar, window_bar);

@@ -3,8 +3,9 @@
 
 #include <math.h>
 
+#include "activation.h"
 #include "dense_product.h"
-#include "linear.h"
+#include "sum.h"
 
 DENSE_DECLARE(FLEDGE_VARIANT)
 #define VARIANT(name) DENSE_JOIN(name, FLEDGE_VARIANT)

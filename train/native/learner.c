@@ -1,4 +1,4 @@
-/* learner.c: C interface of the learner: picks the instruction set, draws resets from the pool, takes Adam's step. */
+/* learner.c: C interface of the learner: picks the instruction set, draws resets from the pool. */
 #include "learner.h"
 
 #include <math.h>
@@ -27,21 +27,22 @@ EXPORT void learner_forward(int32_t variant, struct learner_problem *p);
 EXPORT void learner_reverse(int32_t variant, struct learner_problem *p);
 EXPORT void learner_sweep(int32_t variant, struct learner_problem *p);
 EXPORT void learner_reset(struct learner_problem *p, int32_t everyone);
-EXPORT void learner_adam_step(struct learner_problem *p, int32_t count);
+EXPORT void learner_adam_step(int32_t variant, struct learner_problem *p, int32_t count);
 EXPORT void learner_iterate(int32_t variant, struct learner_problem *p, int32_t count);
 
 struct variant {
     const char *name;
     ptrdiff_t (*scratch)(const struct learner_problem *p);
     void (*forward)(struct learner_problem *p), (*reverse)(struct learner_problem *p);
-    void (*sweep)(struct learner_problem *p);
+    void (*sweep)(struct learner_problem *p), (*adam)(struct learner_problem *p, int32_t count);
 };
 #define VARIANT_ENTRY(isa)                                                                                             \
     {.name = #isa,                                                                                                     \
      .scratch = learner_scratch_##isa,                                                                                 \
      .forward = learner_forward_##isa,                                                                                 \
      .reverse = learner_reverse_##isa,                                                                                 \
-     .sweep = learner_sweep_##isa}
+     .sweep = learner_sweep_##isa,                                                                                     \
+     .adam = learner_adam_##isa}
 static const struct variant variants[LEARNER_VARIANTS] = {
     VARIANT_ENTRY(baseline),
 #if defined(__x86_64__)
@@ -113,32 +114,14 @@ void learner_reset(struct learner_problem *p, int32_t everyone) {
     }
 }
 
-/* ---- Adam ----------------------------------------------------------------------------------------------------------
+/* ---- steps ----------------------------------------------------------------------------------------------------------
  */
 
-/* Global norm clipped, then Adam with bias correction. A gradient that is not finite changes nothing but the report. */
-void learner_adam_step(struct learner_problem *p, int32_t count) {
-    const struct learner_adam *a = &p->adam;
-    float *first = p->moment, *second = p->moment + count;
-    double square = 0;
-    for (int32_t i = 0; i < count; i++) square += (double)p->gradient[i] * (double)p->gradient[i];
-    const float norm = (float)sqrt(square);
-    p->report.gradient_norm = norm;
-    if (!isfinite(norm)) return;
-    const float shrink = norm > a->clip ? a->clip / norm : 1.0f;
-    const float rate = a->rate / (1 - powf(a->beta1, (float)a->step));
-    const float correction = 1 / (1 - powf(a->beta2, (float)a->step));
-    for (int32_t i = 0; i < count; i++) {
-        const float g = shrink * p->gradient[i];
-        first[i] += (1 - a->beta1) * (g - first[i]);
-        second[i] += (1 - a->beta2) * (g * g - second[i]);
-        p->parameter[i] -= rate * first[i] / (sqrtf(second[i] * correction) + a->epsilon);
-    }
-}
+void learner_adam_step(int32_t variant, struct learner_problem *p, int32_t count) { variants[variant].adam(p, count); }
 
 /* One iteration without a critic; count: number of parameters. */
 void learner_iterate(int32_t variant, struct learner_problem *p, int32_t count) {
     learner_sweep(variant, p);
     learner_reset(p, 0);
-    learner_adam_step(p, count);
+    learner_adam_step(variant, p, count);
 }

@@ -7,11 +7,13 @@
 #include "learner_variant.h"
 
 #include "actor_weights.h"
+#include "adam.h"
 #include "episode.h"
 
 LEARNER_DECLARE(FLEDGE_VARIANT)
 #define VARIANT(name) LEARNER_JOIN(name, FLEDGE_VARIANT)
 
+enum { SPAN = 48 };                /* steps of the weight gradient at once: what a tile sees again is then in L1 */
 enum { PACKED_PER_PARAMETER = 3 }; /* both orders, and padding: at most this many floats per weight */
 
 struct block {
@@ -46,11 +48,10 @@ static struct block lay_out(const struct learner_problem *p, struct arena *arena
     struct block b;
     b.actor.input = take(arena, steps, input_stride(n));
     b.actor.output_bar = take(arena, steps, OUTPUT_STRIDE);
-    b.actor.gates = take(arena, steps, gru ? 4 * n->hidden[0] : 0);
-    b.actor.gates_bar = take(arena, steps, gru ? 4 * n->hidden[0] : 0);
+    b.actor.gates = take(arena, steps, gru ? row_stride(4 * n->hidden[0]) : 0);
     for (int l = 0; l < n->layers; l++) {
-        b.actor.layer[l] = take(arena, steps + 1, n->hidden[l]);
-        b.actor.layer_bar[l] = take(arena, steps, gru ? 0 : n->hidden[l]);
+        b.actor.layer[l] = take(arena, steps + 1, row_stride(n->hidden[l]));
+        b.actor.layer_bar[l] = take(arena, steps, gru ? 0 : row_stride(n->hidden[l]));
     }
     b.state = take(arena, steps + 1, QUADROTOR_STATES);
     b.error = take(arena, steps + 1, 6);
@@ -127,7 +128,9 @@ static void store_block(const struct learner_problem *p, int index, const struct
     copy_out(p, p->environment, LEARNER_STATE, QUADROTOR_STATES, index, b->state + steps * QUADROTOR_STATES);
     copy_out(p, p->environment, LEARNER_COSINE, 6, index, phase);
     copy_out(p, p->environment, LEARNER_AGE, 1, index, &reset_age);
-    if (recurrent) copy_out(p, p->environment, LEARNER_MEMORY, recurrent, index, b->actor.layer[0] + steps * recurrent);
+    if (recurrent)
+        copy_out(p, p->environment, LEARNER_MEMORY, recurrent, index,
+                 b->actor.layer[0] + steps * row_stride(recurrent));
     copy_out(p, p->environment, LEARNER_MEMORY + recurrent, 4 * past, index, b->action + 4 * steps);
     copy_out(p, p->state_trace, 0, (steps + 1) * QUADROTOR_STATES, index, b->state);
     copy_out(p, p->error_trace, 0, (steps + 1) * 6, index, b->error);
@@ -162,7 +165,6 @@ static void forward_block(struct learner_problem *p, const struct actor *actor, 
         sense(p, state, b.error + t * 6, b.env[LEARNER_NOISE], random, sensed);
         observe(p, sensed, input);
         if (p->network.look_ahead) look_ahead(p, b.env, phase, sensed, input);
-        for (int i = learner_observed(&p->network); i < stride; i++) input[i] = real_splat(0);
         actor_forward(actor, &b.actor, t, action - 4 * history, action);
         command(p, b.env, action, b.setpoint + 4 * t, b.slope + 4 * t);
         advance(p, &b, t, phase, &alive);
@@ -218,14 +220,17 @@ static void reverse_block(const struct learner_problem *p, const struct actor *a
     for (int t = steps - 1; t >= 0; t--) {
         const int row = 4 * (past + t);
         real input_bar[INPUT_MAX];
-        for (int i = 0; i < stride; i++) input_bar[i] = real_splat(0);
+        for (int i = 0; i < padded(learner_observed(&p->network)); i++) input_bar[i] = real_splat(0);
         advance_reverse(p, &b, t, discount[t], l);
         limit_adjoint(p, (float)(steps * p->environments), l);
         actor_reverse(actor, &b.actor, t, b.action + row, b.action_bar + row, state_bar, input_bar,
                       b.action_bar + row - 4 * history);
         observe_reverse(p, b.state + t * QUADROTOR_STATES, b.actor.input + t * stride, input_bar, l);
     }
-    actor_gradient(actor, &b.actor, b.action + 4 * (past - history), steps, p->history_scale, p->gradient);
+    for (int first = 0; first < steps; first += SPAN) {
+        const struct span span = {first, steps - first < SPAN ? steps - first : SPAN};
+        actor_gradient(actor, &b.actor, b.action + 4 * (past - history), span, p->history_scale, p->gradient);
+    }
 }
 
 /* ---- entry points --------------------------------------------------------------------------------------------------
@@ -268,3 +273,5 @@ void VARIANT(learner_sweep)(struct learner_problem *p) {
         reverse_block(p, &actor, i);
     }
 }
+
+void VARIANT(learner_adam)(struct learner_problem *p, int32_t count) { adam_step(p, count); }

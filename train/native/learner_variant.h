@@ -12,6 +12,7 @@
     ptrdiff_t LEARNER_JOIN(learner_scratch, isa)(const struct learner_problem *p);                                     \
     void LEARNER_JOIN(learner_forward, isa)(struct learner_problem * p);                                               \
     void LEARNER_JOIN(learner_reverse, isa)(struct learner_problem * p);                                               \
-    void LEARNER_JOIN(learner_sweep, isa)(struct learner_problem * p);
+    void LEARNER_JOIN(learner_sweep, isa)(struct learner_problem * p);                                                 \
+    void LEARNER_JOIN(learner_adam, isa)(struct learner_problem * p, int32_t count);
 
 #endif

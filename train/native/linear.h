@@ -1,47 +1,90 @@
-/* linear.h: the three loops in which the learner spends its time, and its tanh. `real` is a vector of environments. */
+/* linear.h: the loops in which the learner spends its time. `real` is a vector of environments. */
 #ifndef FLEDGE_LINEAR_H
 #define FLEDGE_LINEAR_H
 
-#include "real.h"
+#include "sum.h"
 
-enum { TILE = 8, LEFT_TILE = 4, RIGHT_TILE = REAL_LANES == 8 ? 2 : 4 }; /* AVX2 has 16 registers, the others 32 */
+/* Tiles are what stays in registers: AVX-512 and NEON have 32 of them, the others 16. */
+#if REAL_LANES == 16 || !defined(__x86_64__)
+#define MANY_REGISTERS
+enum { TILE = 8, SENSED_TILE = 18, TILE_MAX = 24, LEFT_TILE = 4, RIGHT_TILE = 6 };
+#else
+enum { TILE = 8, SENSED_TILE = 1 << 16, TILE_MAX = 8, LEFT_TILE = 4, RIGHT_TILE = 3 };
+#endif
+#define UNROLL _Pragma("GCC unroll 32")
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-static inline int padded(int size) { return (size + TILE - 1) / TILE * TILE; }
+/* Rows of a matrix: a multiple of TILE, or as many as an observation without and with look-ahead has: 18, 36. */
+static inline int padded(int size) { return size % SENSED_TILE == 0 ? size : (size + TILE - 1) / TILE * TILE; }
 
-/* A weight matrix in both orders, rows padded with zeros to TILE:
+/* A weight matrix in both orders, rows padded with zeros:
  * forward [inputs][padded(outputs)], reverse [outputs][padded(inputs)]. */
 struct matrix {
     int inputs, outputs;
     const float *forward, *reverse;
 };
 
-/* out[o] += sum_i in[i] weight[i][o], o < padded outer. */
-static inline void accumulate(const real *in, int inner, const float *weight, int stride, real *out) {
-    for (int o = 0; o < stride; o += TILE) {
-        real sum[TILE];
-        for (int k = 0; k < TILE; k++) sum[k] = out[o + k];
-        for (int i = 0; i < inner; i++) {
-            const float *row = weight + i * stride + o;
-            const real x = in[i];
-            for (int k = 0; k < TILE; k++) sum[k] += x * row[k];
-        }
-        for (int k = 0; k < TILE; k++) out[o + k] = sum[k];
-    }
+/* One product in a sum of products: sum_i in[i] weight[i * stride + o]. */
+struct term {
+    const real *in;
+    int inner;
+    const float *weight;
+    int stride;
+};
+
+static inline struct term forward_term(const struct matrix *m, const real *in) {
+    return (struct term){.in = in, .inner = m->inputs, .weight = m->forward, .stride = padded(m->outputs)};
 }
 
-static inline void multiply(const struct matrix *m, const real *in, real *out) {
-    accumulate(in, m->inputs, m->forward, padded(m->outputs), out);
+/* Outputs o to o + tile, a constant where it is called. */
+ALWAYS_INLINE void sum_tile(const struct term *terms, int count, const float *bias, int o, real *out, int tile) {
+    real sum[TILE_MAX];
+    UNROLL for (int k = 0; k < tile; k++) sum[k] = bias ? real_splat(bias[o + k]) : out[o + k];
+    for (const struct term *term = terms; term < terms + count; term++) {
+        const float *weight = term->weight + o;
+        for (int i = 0; i < term->inner; i++, weight += term->stride) {
+            const real x = term->in[i];
+            UNROLL for (int k = 0; k < tile; k++) sum[k] += x * weight[k];
+        }
+    }
+    UNROLL for (int k = 0; k < tile; k++) out[o + k] = sum[k];
+}
+
+/* The tile with which to begin `left` outputs, so that none is narrow at the end. */
+static inline int first_tile(int left) {
+    if (left % TILE_MAX == 0) return TILE_MAX;
+    if (left % SENSED_TILE == 0) return SENSED_TILE;
+    return left > 4 * TILE ? TILE_MAX : left >= 2 * TILE ? 2 * TILE : TILE;
+}
+
+/* out = bias + the terms; without a bias they are added to out. `outputs` as padded() says. */
+static __attribute__((noinline)) void add_terms(const struct term *terms, int count, const float *bias, int outputs,
+                                                real *out) {
+    for (int o = 0, tile; o < outputs; o += tile) {
+        tile = first_tile(outputs - o);
+        if (tile == TILE) sum_tile(terms, count, bias, o, out, TILE);
+#if defined(MANY_REGISTERS)
+        if (tile == 2 * TILE) sum_tile(terms, count, bias, o, out, 2 * TILE);
+        if (tile == SENSED_TILE) sum_tile(terms, count, bias, o, out, SENSED_TILE);
+        if (tile == TILE_MAX) sum_tile(terms, count, bias, o, out, TILE_MAX);
+#endif
+    }
 }
 
 /* in_bar += W^T out_bar */
 static inline void multiply_reverse(const struct matrix *m, const real *out_bar, real *in_bar) {
-    accumulate(out_bar, m->outputs, m->reverse, padded(m->inputs), in_bar);
+    const struct term term = {.in = out_bar, .inner = m->outputs, .weight = m->reverse, .stride = padded(m->inputs)};
+    add_terms(&term, 1, NULL, term.stride, in_bar);
 }
 
-static inline float sum_lanes(real x) {
-    float sum = 0;
-    for (int lane = 0; lane < REAL_LANES; lane++) sum += x[lane];
-    return sum;
+/* out = bias + W in for four outputs, inputs a multiple of four: in four parts, so that no sum waits for itself. */
+static inline void multiply_four(const struct matrix *m, const float *bias, const real *in, real out[4]) {
+    real sum[4][4];
+    UNROLL for (int k = 0; k < 16; k++) sum[k / 4][k % 4] = real_splat(k < 4 ? bias[k] : 0);
+    for (int i = 0; i < m->inputs; i += 4)
+        UNROLL for (int k = 0; k < 16; k++) sum[k / 4][k % 4] +=
+            in[i + k / 4] * m->forward[(i + k / 4) * padded(4) + k % 4];
+    for (int k = 0; k < 4; k++) out[k] = (sum[0][k] + sum[1][k]) + (sum[2][k] + sum[3][k]);
 }
 
 /* A trace over the horizon: row t begins at data + t * stride. */
@@ -50,47 +93,49 @@ struct rows {
     int stride;
 };
 
-/* One tile of the weight gradient, kept in registers over the horizon. */
-static inline void contract_tile(const real *left, int left_stride, const real *right, int right_stride, int steps,
-                                 real sum[LEFT_TILE][RIGHT_TILE]) {
-    for (int t = 0; t < steps; t++, left += left_stride, right += right_stride)
-        for (int j = 0; j < LEFT_TILE; j++)
-            for (int k = 0; k < RIGHT_TILE; k++) sum[j][k] += left[j] * right[k];
+static inline struct rows rows_from(const real *data, int stride, int first) {
+    return (struct rows){data + first * stride, stride};
+}
+
+/* One tile of the weight gradient, kept in registers over a part of the horizon. */
+ALWAYS_INLINE void contract_tile(struct rows left, struct rows right, int steps, real sum[LEFT_TILE][RIGHT_TILE]) {
+    UNROLL for (int j = 0; j < LEFT_TILE; j++) UNROLL for (int k = 0; k < RIGHT_TILE; k++) sum[j][k] = real_splat(0);
+    for (int t = 0; t < steps; t++, left.data += left.stride, right.data += right.stride)
+        UNROLL for (int j = 0; j < LEFT_TILE; j++) UNROLL for (int k = 0; k < RIGHT_TILE; k++) sum[j][k] +=
+            left.data[j] * right.data[k];
+}
+
+/* gradient[j][k] += scale * sum over lanes of sum[j][k], for the columns that exist. */
+static inline void add_tile(real sum[LEFT_TILE][RIGHT_TILE], int columns, float scale, float *gradient, int stride) {
+    float total[LEFT_TILE * RIGHT_TILE];
+    UNROLL for (int i = 0; i < LEFT_TILE * RIGHT_TILE; i += 4) sum_four(&sum[0][0] + i, total + i);
+    for (int j = 0; j < LEFT_TILE; j++)
+        for (int k = 0; k < columns; k++) gradient[j * stride + k] += scale * total[j * RIGHT_TILE + k];
 }
 
 /* gradient[j][k] += scale * sum over t and lanes of left[t][j] right[t][k]; outputs a multiple of 4. Rows of `right`
  * are readable up to a multiple of RIGHT_TILE. */
 static inline void contract(struct rows left, int outputs, struct rows right, int inputs, int steps, float scale,
-                            float *gradient, int gradient_stride) {
-    for (int j = 0; j < outputs; j += LEFT_TILE)
-        for (int k = 0; k < inputs; k += RIGHT_TILE) {
-            real sum[LEFT_TILE][RIGHT_TILE] = {{{0}}};
-            contract_tile(left.data + j, left.stride, right.data + k, right.stride, steps, sum);
-            for (int a = 0; a < LEFT_TILE; a++)
-                for (int b = 0; b < RIGHT_TILE && k + b < inputs; b++)
-                    gradient[(j + a) * gradient_stride + k + b] += scale * sum_lanes(sum[a][b]);
+                            float *gradient, int stride) {
+    for (int k = 0; k < inputs; k += RIGHT_TILE)
+        for (int j = 0; j < outputs; j += LEFT_TILE) {
+            real sum[LEFT_TILE][RIGHT_TILE];
+            contract_tile((struct rows){left.data + j, left.stride}, (struct rows){right.data + k, right.stride}, steps,
+                          sum);
+            add_tile(sum, inputs - k < RIGHT_TILE ? inputs - k : RIGHT_TILE, scale, gradient + j * stride + k, stride);
         }
 }
 
-/* gradient[j] += sum over t and lanes of left[t][j] */
+/* gradient[j] += sum over t and lanes of left[t][j], outputs a multiple of 4 */
 static inline void contract_bias(struct rows left, int outputs, int steps, float *gradient) {
-    for (int j = 0; j < outputs; j++) {
-        real sum = {0};
-        for (int t = 0; t < steps; t++) sum += left.data[t * left.stride + j];
-        gradient[j] += sum_lanes(sum);
+    for (int j = 0; j < outputs; j += 4) {
+        real sum[4] = {{0}};
+        float total[4];
+        for (int t = 0; t < steps; t++)
+            for (int k = 0; k < 4; k++) sum[k] += left.data[t * left.stride + j + k];
+        sum_four(sum, total);
+        for (int k = 0; k < 4; k++) gradient[j + k] += total[k];
     }
 }
-
-/* Odd rational fit of degree 4/4 in x^2 on |x| <= 7.6; absolute error 5e-7. Source: own least-squares fit. */
-static inline real rational_tanh(real x) {
-    const real bound = real_splat(0x1.e66666p+2f);
-    x = real_clip(x, -bound, bound);
-    const real s = x * x;
-    const real p = (((0x1.108a72p-26f * s + 0x1.760550p-16f) * s + 0x1.d71482p-9f) * s + 0x1.13b8b0p-3f) * s + 1;
-    const real q = (((0x1.d67382p-21f * s + 0x1.69ab6cp-12f) * s + 0x1.ae0df4p-6f) * s + 0x1.df31a8p-2f) * s + 1;
-    return x * p / q;
-}
-
-static inline real rational_sigmoid(real x) { return 0.5f * rational_tanh(0.5f * x) + 0.5f; }
 
 #endif
