@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fledge_train.config import DELAYS
 
-ABI = 4
+ABI = 5
 OBSERVED = 18
 ALIGNMENT = 64
 

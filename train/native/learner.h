@@ -14,7 +14,7 @@
 enum {
     LEARNER_GRANULE = 16,   /* environments come in multiples of the widest variant's lanes */
     LEARNER_ALIGNMENT = 64, /* [bytes] */
-    LEARNER_ABI = 4,        /* raised with every change of this file; learner.py refuses another */
+    LEARNER_ABI = 5,        /* raised with every change of this file; learner.py refuses another */
     LEARNER_OBSERVED = 18,  /* position error 3, rotation 9, velocity error 3, angular velocity 3 */
     LEARNER_AHEAD = 6,      /* of one future reference: position 3, velocity 3 */
     LEARNER_AHEAD_MAX = 16, /* future references */
