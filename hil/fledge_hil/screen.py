@@ -36,7 +36,7 @@ def bar(title: str, threaded: bool = True) -> Iterator[Bar]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, auto_refresh=threaded, disable=hidden) as progress:
         yield Bar(progress, title)
@@ -44,7 +44,7 @@ def bar(title: str, threaded: bool = True) -> Iterator[Bar]:
 
 def say(text: str = "") -> None:
     """A line."""
-    Console(highlight=False, markup=False, soft_wrap=True).print(text)
+    Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(text)
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -54,7 +54,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
         drawn.add_column(head, justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in rows:
         drawn.add_row(*row)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, FILE_WIDTH)
     console.print(drawn)

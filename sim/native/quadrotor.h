@@ -137,6 +137,35 @@ static inline void quadrotor_step_reverse(const real *x, const real *setpoint, c
     quadrotor_substep_reverse(&model, x, setpoint, effects, dt, l, setpoint_bar);
 }
 
+/* What a step leaves for its reverse sweep; elsewhere than quadrotor_free.h nothing, and it is computed again. */
+struct quadrotor_kept {
+    struct quadrotor_free_stages stage;
+    real scale; /* 1/|q| before normalising */
+};
+
+static inline int quadrotor_keeps(unsigned effects) {
+    return quadrotor_is_free(effects) && !(effects & QUADROTOR_EFFECT_SEMI_IMPLICIT);
+}
+
+/* x_next must not be x. */
+static inline void quadrotor_step_keep(const struct quadrotor_model *model, const real *x, const real *setpoint,
+                                       unsigned effects, real_scalar dt, struct quadrotor_kept *kept, real *x_next) {
+    if (quadrotor_keeps(effects))
+        kept->scale = quadrotor_free_runge_kutta(model, x, setpoint, effects, dt, &kept->stage, x_next);
+    else
+        quadrotor_substep(model, x, setpoint, effects, dt, x_next);
+}
+
+/* As quadrotor_step_reverse. */
+static inline void quadrotor_step_kept_reverse(const struct quadrotor_model *model, const struct quadrotor_kept *kept,
+                                               const real *x, const real *x_next, const real *setpoint,
+                                               unsigned effects, real_scalar dt, real *l, real *setpoint_bar) {
+    if (quadrotor_keeps(effects))
+        quadrotor_free_reverse(model, &kept->stage, kept->scale, x_next, setpoint, effects, dt, l, setpoint_bar);
+    else
+        quadrotor_substep_reverse(model, x, setpoint, effects, dt, l, setpoint_bar);
+}
+
 /* dt in `substeps` equal parts, 1 to QUADROTOR_SUBSTEPS_MAX; x_next may be x. */
 static inline void quadrotor_advance(const real *x, const real *setpoint, const real *parameter, unsigned effects,
                                      int substeps, real_scalar dt, real *x_next) {

@@ -155,16 +155,26 @@ static inline void quadrotor_free_rotation_reverse(const struct quadrotor_model 
     for (int i = 0; i < 4; i++) l[QUADROTOR_ROTOR_SPEED + i] = n_sum[i];
 }
 
-/* l: adjoint of x_next on entry, of x on return; setpoint_bar is added to. The stages are computed again. */
+/* stage, scale, next: what the way forward left, from x to next. l: adjoint of next on entry, of x on return;
+ * setpoint_bar is added to. */
+static inline void quadrotor_free_reverse(const struct quadrotor_model *model,
+                                          const struct quadrotor_free_stages *stage, real scale, const real *next,
+                                          const real *setpoint, unsigned effects, real_scalar h, real *l,
+                                          real *setpoint_bar) {
+    real w_bar[4][3], lift_bar[4];
+    quaternion_normalise_reverse(next + QUADROTOR_QUATERNION, scale, l + QUADROTOR_QUATERNION);
+    quadrotor_free_attitude_reverse(model, stage, effects, h, l, w_bar, lift_bar);
+    quadrotor_free_rotation_reverse(model, setpoint, stage, effects, h, w_bar, lift_bar, l, setpoint_bar);
+}
+
+/* The same where nothing was left: the stages are computed again from x. */
 static inline void quadrotor_free_runge_kutta_reverse(const struct quadrotor_model *model, const real *x,
                                                       const real *setpoint, unsigned effects, real_scalar h, real *l,
                                                       real *setpoint_bar) {
     struct quadrotor_free_stages stage;
-    real next[QUADROTOR_STATES], w_bar[4][3], lift_bar[4];
+    real next[QUADROTOR_STATES];
     const real scale = quadrotor_free_runge_kutta(model, x, setpoint, effects, h, &stage, next);
-    quaternion_normalise_reverse(next + QUADROTOR_QUATERNION, scale, l + QUADROTOR_QUATERNION);
-    quadrotor_free_attitude_reverse(model, &stage, effects, h, l, w_bar, lift_bar);
-    quadrotor_free_rotation_reverse(model, setpoint, &stage, effects, h, w_bar, lift_bar, l, setpoint_bar);
+    quadrotor_free_reverse(model, &stage, scale, next, setpoint, effects, h, l, setpoint_bar);
 }
 
 #endif

@@ -218,6 +218,18 @@ def test_split_and_fused_entries_agree_to_the_bit() -> None:
     assert np.array_equal(split.environment, fused.environment)
 
 
+def test_what_a_step_keeps_for_the_way_back_is_what_it_would_compute_again() -> None:
+    """With a floor nothing is kept; a floor without stiffness, damping and friction changes nothing else."""
+    keeping, again = running(small(GRU)), running(small(GRU))
+    first = learner.Row.PARAMETER + Parameter.FLOOR_STIFFNESS
+    for native in (keeping, again):
+        native.environment[first : learner.Row.PARAMETER + Parameter.FLOOR_FRICTION + 1] = 0
+    again.problem.effects |= Physics(floor=True).effects
+    for native in (keeping, again):
+        native.sweep()
+    assert relative_error(keeping.gradient, again.gradient) < 1e-5
+
+
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
 def test_instruction_sets_agree(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if isa not in learner.variants():

@@ -82,6 +82,19 @@ def test_what_cannot_be_is_one_sentence(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("brief", "said_in_full"),
+    [
+        (["--preset", "fast", "--robot=crazyflie_paper", "--seed", "3"], ["--iterations", "480"]),
+        (["--actor", "mlp", "--spread", "20", "--no-evaluate", "--name", "a"], ["--iterations", "7000"]),
+        (["--algorithm", "td3", "--seeds", "2", "--processes", "1"], ["--steps", "300000"]),
+    ],
+)
+def test_a_short_command_means_what_it_means_in_full(brief: list[str], said_in_full: list[str]) -> None:
+    """Flags that need no look at the configuration are understood without it, to the same options."""
+    assert train.parse(brief, "fledge train") == train.parse([*brief, *said_in_full], "fledge train")
+
+
 def test_the_flags_are_those_of_the_algorithm() -> None:
     options = train.parse(["--algorithm", "td3", "--batch", "64", "--spread", "20"], "fledge train")
     assert isinstance(options.config, td3_config.Td3Config)

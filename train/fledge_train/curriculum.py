@@ -27,8 +27,9 @@ class Ramp(Schedule):
 
     def at(self, progress: float) -> float:
         """Value at `progress`, 0 to 1 of the run."""
-        share = min(1.0, progress / self.until) if self.until > 0 else 1.0
-        return float(self.start * (self.end / self.start) ** share)
+        if progress >= self.until:
+            return float(self.end)
+        return float(self.start * (self.end / self.start) ** (progress / self.until))
 
 
 @dataclass(frozen=True)

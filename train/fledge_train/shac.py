@@ -11,6 +11,7 @@ Adam takes a step. The actor sees noisy sensors; the gradient sees the truth: ro
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -63,14 +64,16 @@ class Shac:
     def advance(self) -> Progress:
         """A few iterations. Raises Diverged when the gradient is not finite."""
         reports: list[Report] = []
-        while len(reports) < CHUNK and not self.done:
+        first, iterations = int(self._iteration), self.config.iterations
+        for iteration in range(first, min(first + CHUNK, iterations)):
             now = self._learner.parameter.copy()
-            reports.append(self._iterate(int(self._iteration) / self.config.iterations))
-            if not np.isfinite(reports[-1].gradient_norm):
-                raise Diverged(_divergence(int(self._iteration)), self._assemble(self._good))
+            self._iteration[...] = iteration
+            reports.append(self._iterate(iteration / iterations))
+            if not math.isfinite(reports[-1].gradient_norm):
+                raise Diverged(_divergence(iteration), self._assemble(self._good))
             self._good = now
-            self._iteration += 1
-            self._steps += reports[-1].steps
+        self._iteration[...] = first + len(reports)
+        self._steps += sum(report.steps for report in reports)
         return self._summary(reports)
 
     def policy(self) -> Policy:
@@ -152,8 +155,11 @@ def _divergence(iteration: int) -> str:
 
 
 def _schedule(config: TrainConfig, problem: Problem, progress: float) -> None:
-    for field in dataclasses.fields(config.cost):
-        setattr(problem.cost, field.name, getattr(config.cost, field.name).at(progress))
+    cost, goal = problem.cost, config.cost
+    cost.position, cost.velocity = goal.position.at(progress), goal.velocity.at(progress)
+    cost.tilt, cost.yaw = goal.tilt.at(progress), goal.yaw.at(progress)
+    cost.angular_velocity = goal.angular_velocity.at(progress)
+    cost.action, cost.action_rate = goal.action.at(progress), goal.action_rate.at(progress)
     problem.adam.rate = config.learning_rate.at(progress)
     problem.horizon = round(config.horizon.at(progress))
     problem.adjoint_limit = config.adjoint_limit.at(progress)

@@ -114,9 +114,9 @@ static inline float *gradient_gru(const struct actor *a, const struct actor_trac
     gradient += 3 * h * inputs;
     contract(others, 3 * h, state, h, span.steps, 1, gradient, h);
     gradient += 3 * h * h;
-    contract_bias(others, 2 * h, span.steps, gradient);
-    contract_bias(candidate, h, span.steps, gradient + 2 * h);
     contract_bias(others, 3 * h, span.steps, gradient + 3 * h);
+    contract_bias(candidate, h, span.steps, gradient + 2 * h);
+    for (int i = 0; i < 2 * h; i++) gradient[i] = gradient[3 * h + i]; /* reset and update have two biases alike */
     return gradient + 6 * h;
 }
 

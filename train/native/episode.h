@@ -3,6 +3,7 @@
 #ifndef FLEDGE_EPISODE_H
 #define FLEDGE_EPISODE_H
 
+#include "lanes.h"
 #include "learner.h"
 
 enum { ROTATION = 3, VELOCITY_ERROR = 12, ANGULAR_VELOCITY = 15 }; /* places in the observation */
@@ -15,7 +16,8 @@ static inline real sample_noise(random_lanes *state) {
     random_lanes s = *state;
     s ^= s << 13, s ^= s >> 17, s ^= s << 5;
     *state = s;
-    const real_mask sum = (real_mask)((s & 255) + ((s >> 8) & 255) + ((s >> 16) & 255) + (s >> 24));
+    const random_lanes pairs = (s & 0x00ff00ff) + ((s >> 8) & 0x00ff00ff);
+    const real_mask sum = (real_mask)((pairs & 0xffff) + (pairs >> 16));
     return (__builtin_convertvector(sum, real) - 510.0f) * 0.00676582f; /* 1 / sqrt(4 * 65535 / 12) */
 }
 
@@ -82,7 +84,7 @@ static inline void look_ahead(const struct learner_problem *p, const real *env, 
 
 /* Adjoint of what was sensed: a clipped element passes nothing. */
 static inline real unclipped(real bound, real input, real bar) {
-    return real_select(real_greater(bound, input) & real_greater(input, -bound), bar, real_splat(0));
+    return real_choose(bound, real_abs(input), bar, real_splat(0));
 }
 
 /* Adds to the adjoint of the state. */

@@ -18,14 +18,15 @@ enum { PACKED_PER_PARAMETER = 3 }; /* both orders, and padding: at most this man
 
 struct block {
     struct actor_trace actor;
-    real *state;      /* [horizon + 1][17] */
-    real *error;      /* [horizon + 1][6], before step t */
-    real *setpoint;   /* [horizon][4] */
-    real *slope;      /* [horizon][4] */
-    real *alive;      /* [horizon], 1 where the step counts, else 0 */
-    real *action;     /* [past + horizon][4], begins with the past */
-    real *action_bar; /* [past + horizon + 1][4]; the last row takes the padding of linear.h */
-    real *env;        /* [LEARNER_MEMORY] */
+    real *state;                 /* [horizon + 1][17] */
+    real *error;                 /* [horizon + 1][6], before step t */
+    real *setpoint;              /* [horizon][4] */
+    real *slope;                 /* [horizon][4] */
+    real *alive;                 /* [horizon], 1 where the step counts, else 0 */
+    real *action;                /* [past + horizon][4], begins with the past */
+    real *action_bar;            /* [past + horizon + 1][4]; the last row takes the padding of linear.h */
+    real *env;                   /* [LEARNER_MEMORY] */
+    struct quadrotor_kept *kept; /* [horizon] */
 };
 
 /* ---- memory --------------------------------------------------------------------------------------------------------
@@ -61,6 +62,7 @@ static struct block lay_out(const struct learner_problem *p, struct arena *arena
     b.action = take(arena, rows, 4);
     b.action_bar = take(arena, rows + 1, 4);
     b.env = take(arena, LEARNER_MEMORY, 1);
+    b.kept = (struct quadrotor_kept *)(void *)take(arena, steps, sizeof(struct quadrotor_kept) / sizeof(real));
     return b;
 }
 
@@ -139,10 +141,11 @@ static void store_block(const struct learner_problem *p, int index, const struct
 }
 
 /* Physics, reference and limits of step t; `alive` stays 1 or becomes 0. A lane that left the limits stands still. */
-static void advance(const struct learner_problem *p, const struct block *b, int t, real phase[6], real *alive) {
+static void advance(const struct learner_problem *p, const struct block *b, const struct quadrotor_model *model, int t,
+                    real phase[6], real *alive) {
     const real *state = b->state + t * QUADROTOR_STATES;
     real *next = b->state + (t + 1) * QUADROTOR_STATES, *error = b->error + (t + 1) * 6;
-    quadrotor_step(state, b->setpoint + 4 * t, b->env + LEARNER_PARAMETER, p->effects, p->dt, next);
+    quadrotor_step_keep(model, state, b->setpoint + 4 * t, p->effects, p->dt, b->kept + t, next);
     reference_advance(b->env, phase);
     reference_error(b->env, phase, next, error);
     const real_mask keep = is_inside(p, next, error) & real_greater(*alive, real_splat(0));
@@ -158,6 +161,7 @@ static void forward_block(struct learner_problem *p, const struct actor *actor, 
     random_lanes *random = (random_lanes *)(void *)(p->random + (ptrdiff_t)index * REAL_LANES);
     real phase[6], alive = real_splat(1), cost = real_splat(0), distance = real_splat(0);
     load_block(p, index, &b, phase);
+    const struct quadrotor_model model = quadrotor_model(b.env + LEARNER_PARAMETER, p->effects);
     for (int t = 0; t < p->horizon; t++) {
         real *action = b.action + 4 * (past + t), *input = b.actor.input + t * stride;
         const real *state = b.state + t * QUADROTOR_STATES;
@@ -167,7 +171,7 @@ static void forward_block(struct learner_problem *p, const struct actor *actor, 
         if (p->network.look_ahead) look_ahead(p, b.env, phase, sensed, input);
         actor_forward(actor, &b.actor, t, action - 4 * history, action);
         command(p, b.env, action, b.setpoint + 4 * t, b.slope + 4 * t);
-        advance(p, &b, t, phase, &alive);
+        advance(p, &b, &model, t, phase, &alive);
         const real *error = b.error + (t + 1) * 6;
         const real step = alive * step_cost(p, b.state + (t + 1) * QUADROTOR_STATES, error, action);
         if (p->cost_trace) *column(p, p->cost_trace, t, index) = step;
@@ -184,15 +188,17 @@ static void forward_block(struct learner_problem *p, const struct actor *actor, 
 
 /* Through cost, physics and command of step t: l is the adjoint of the state, after the step on entry, before on
  * return. */
-static void advance_reverse(const struct learner_problem *p, const struct block *b, int t, real weight, real *l) {
+static void advance_reverse(const struct learner_problem *p, const struct block *b, const struct quadrotor_model *model,
+                            int t, real weight, real *l) {
+    const real *state = b->state + t * QUADROTOR_STATES;
     const int row = 4 * (learner_past_actions(&p->network) + t);
     const real_mask alive = real_greater(b->alive[t], real_splat(0));
     real setpoint_bar[4] = {{0}};
     for (int i = 0; i < QUADROTOR_STATES; i++) l[i] = real_select(alive, l[i], real_splat(0));
-    step_cost_reverse(p, b->state + (t + 1) * QUADROTOR_STATES, b->error + (t + 1) * 6, b->action + row,
-                      weight * b->alive[t], l, b->action_bar + row);
-    quadrotor_step_reverse(b->state + t * QUADROTOR_STATES, b->setpoint + 4 * t, b->env + LEARNER_PARAMETER, p->effects,
-                           p->dt, l, setpoint_bar);
+    step_cost_reverse(p, state + QUADROTOR_STATES, b->error + (t + 1) * 6, b->action + row, weight * b->alive[t], l,
+                      b->action_bar + row);
+    quadrotor_step_kept_reverse(model, b->kept + t, state, state + QUADROTOR_STATES, b->setpoint + 4 * t, p->effects,
+                                p->dt, l, setpoint_bar);
     command_reverse(b->env, b->slope + 4 * t, setpoint_bar, b->action_bar + row);
 }
 
@@ -202,12 +208,13 @@ static void limit_adjoint(const struct learner_problem *p, float count, real *l)
     real square = real_splat(1e-20f);
     for (int i = 0; i < QUADROTOR_ROTOR_SPEED; i++) square += l[i] * l[i];
     const real shrink = real_splat(p->adjoint_limit / count) / real_sqrt(square), one = real_splat(1);
-    const real factor = real_select(real_greater(one, shrink), shrink, one);
+    const real factor = real_choose(one, shrink, shrink, one);
     for (int i = 0; i < QUADROTOR_STATES; i++) l[i] *= factor;
 }
 
 static void reverse_block(const struct learner_problem *p, const struct actor *actor, int index) {
     const struct block b = block_at(p, index);
+    const struct quadrotor_model model = quadrotor_model(b.env + LEARNER_PARAMETER, p->effects);
     const int past = learner_past_actions(&p->network), steps = p->horizon, history = p->network.history;
     const int stride = input_stride(&p->network);
     real l[QUADROTOR_STATES], state_bar[LEARNER_HIDDEN_MAX], discount[LEARNER_HORIZON_MAX];
@@ -221,7 +228,7 @@ static void reverse_block(const struct learner_problem *p, const struct actor *a
         const int row = 4 * (past + t);
         real input_bar[INPUT_MAX];
         for (int i = 0; i < padded(learner_observed(&p->network)); i++) input_bar[i] = real_splat(0);
-        advance_reverse(p, &b, t, discount[t], l);
+        advance_reverse(p, &b, &model, t, discount[t], l);
         limit_adjoint(p, (float)(steps * p->environments), l);
         actor_reverse(actor, &b.actor, t, b.action + row, b.action_bar + row, state_bar, input_bar,
                       b.action_bar + row - 4 * history);

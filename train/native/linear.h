@@ -126,15 +126,15 @@ static inline void contract(struct rows left, int outputs, struct rows right, in
         }
 }
 
-/* gradient[j] += sum over t and lanes of left[t][j], outputs a multiple of 4 */
+/* gradient[j] += sum over t and lanes of left[t][j], outputs a multiple of 4; rows are readable up to one of TILE. */
 static inline void contract_bias(struct rows left, int outputs, int steps, float *gradient) {
-    for (int j = 0; j < outputs; j += 4) {
-        real sum[4] = {{0}};
-        float total[4];
+    for (int j = 0; j < outputs; j += TILE) {
+        real sum[TILE] = {{0}};
+        float total[TILE];
         for (int t = 0; t < steps; t++)
-            for (int k = 0; k < 4; k++) sum[k] += left.data[t * left.stride + j + k];
-        sum_four(sum, total);
-        for (int k = 0; k < 4; k++) gradient[j + k] += total[k];
+            UNROLL for (int k = 0; k < TILE; k++) sum[k] += left.data[t * left.stride + j + k];
+        for (int k = 0; k < TILE; k += 4) sum_four(sum + k, total + k);
+        for (int k = 0; k < TILE && j + k < outputs; k++) gradient[j + k] += total[k];
     }
 }
 

@@ -75,6 +75,14 @@ class Options(Generic[C]):
 
 
 @dataclass(frozen=True)
+class Named:
+    """All that most commands say of a configuration; they are understood without a look at its other hundred fields."""
+
+    robot: str
+    seed: int
+
+
+@dataclass(frozen=True)
 class Short(Options[C]):
     """What --help shows of the hyper-parameters."""
 
@@ -111,12 +119,24 @@ def parse(arguments: Sequence[str], prog: str) -> Options[Any]:
                 settings, algorithm=known.algorithm, robot=known.robot, task=known.task, senses=known.senses
             )
         tyro.cli(type(short)[kind], args=arguments, prog=prog, description=__doc__, default=short)
+    if _is_brief(arguments):
+        named = Options(Named(settings.robot, settings.seed))
+        brief: Options[Named] = tyro.cli(Options[Named], args=arguments, prog=prog, default=named)
+        given = replace(cast("Any", settings), robot=brief.config.robot, seed=brief.config.seed)
+        return replace(cast("Options[Any]", brief), config=given)
     arguments = ["--help" if argument == "--help-all" else argument for argument in arguments]
     kind, default = type(settings), Options(settings)
     options: Options[Any] = tyro.cli(Options[kind], args=arguments, prog=prog, description=__doc__, default=default)
     if resumed is not None:
         _refuse_changes(options, settings)
     return options
+
+
+def _is_brief(arguments: Sequence[str]) -> bool:
+    """Whether every flag is one of Options, of those that need no look at the configuration, or of Named."""
+    known = {f.name for f in (*fields(Options), *fields(Named)) if f.name not in ("config", "resume", "success")}
+    flags = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
+    return all(flag.removeprefix("--").removeprefix("no-").replace("-", "_") in known for flag in flags)
 
 
 def _preset(arguments: Sequence[str]) -> Config:
