@@ -63,15 +63,20 @@ def test_the_curve_is_drawn_from_real_runs(tmp_path: Path, monkeypatch: pytest.M
 
 def test_bounds_are_those_of_the_preset() -> None:
     good = train.Measured(1, 1, 1, 0.995, 0.005, 0.98, 0.01, 0.98, 0.95, (0.01, 0.02, 0.04), (0.0, 0.0, 0.0))
-    for label in ("gru fast", "gru robust", "gru robust, look-ahead"):
-        assert train.in_bounds(label, good)
+    for label in ("gru fast", "gru robust", "gru tracking", "gru tracking, look-ahead"):
+        assert train.hovers_well(label, good)
+        assert train.follows_well(label, good)
     slow = replace(good, eights=(0.01, 0.03, 0.08))
-    assert train.in_bounds("gru robust", slow)
-    assert not train.in_bounds("gru robust, look-ahead", slow)
-    assert not train.in_bounds("gru robust", replace(good, lost=(0.0, 0.0, 0.01)))
+    assert train.follows_well("gru tracking", slow)
+    assert not train.follows_well("gru tracking, look-ahead", slow)
+    assert not train.follows_well("gru tracking", replace(good, lost=(0.0, 0.0, 0.01)))
     for change in ({"survival": 0.985}, {"error": 0.021}, {"survival_20_ms": 0.89}, {"error_20": 0.026}):
-        assert not train.in_bounds("gru robust", replace(good, **change))
-        assert train.in_bounds("gru fast", replace(good, **change))
+        assert not train.hovers_well("gru robust", replace(good, **change))
+        assert train.hovers_well("gru fast", replace(good, **change))
+    good_and_bad = {"crazyflie gru robust": [good, replace(slow, survival=0.9)]}
+    times, hover, eights = train._tables(good_and_bad, 2, 100)
+    assert [hover.rows[0][-1], eights.rows[0][-1]] == ["1/2", "2/2"]
+    assert all(len(row) == len(table.heads) for table in (times, hover, eights) for row in table.rows)
 
 
 def test_nonsense_is_refused() -> None:

@@ -67,7 +67,7 @@ def test_every_number_of_a_resumed_run_comes_from_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--preset", "quick"], "--preset quick: shac has robust, fast"),
+        (["--preset", "quick"], "--preset quick: shac has robust, fast, tracking"),
         (["--algorithm", "magic"], "no algorithm 'magic'"),
         (["--actor", "cnn"], "--actor cnn: shac trains gru or mlp"),
         (["--algorithm", "td3", "--actor", "gru"], "--actor gru: td3 trains mlp"),

@@ -49,8 +49,8 @@ class Options:
 
     policy: Path | None = None
     """Fly this policy instead of training one."""
-    preset: Literal["robust", "fast"] = "robust"
-    """Of training: robust, under 3 s; fast, about 0.3 s."""
+    preset: Literal["robust", "fast", "tracking"] = "robust"
+    """Of training: robust, under 3 s; fast, about 0.3 s; tracking, for fast curves, 15 s."""
     robot: str | None = None
     """Robot to train for and to simulate; default: crazyflie, or the one that --policy was trained for."""
     actor: Literal["gru", "mlp"] = "gru"
