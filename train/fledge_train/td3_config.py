@@ -94,7 +94,8 @@ class Td3Config:
     hidden: tuple[int, ...] = (64, 64)
     """Hidden sizes of actor and critics."""
     activation: Activation = "fast_tanh"
-    """Behind every layer but the critics' last. fast_tanh is the paper's; a policy flies with tanh, 0.024 off."""
+    """Behind every layer but the critics' last. fast_tanh is the paper's, slope included; a policy flies with tanh,
+    0.024 off."""
     learning_rate: float = 1e-3
     """Of Adam, for all networks."""
     beta1: float = 0.9

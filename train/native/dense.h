@@ -16,7 +16,7 @@ enum {
     DENSE_LAYERS_MAX = 4
 };
 
-/* fast tanh: x (27 + x^2) / (27 + 9 x^2) of x clipped to +-3, where its slope is zero. */
+/* fast tanh: y = x (27 + x^2) / (27 + 9 x^2) of x clipped to +-3; its slope is taken to be 1 - y^2. */
 enum dense_activation { DENSE_LINEAR, DENSE_TANH, DENSE_FAST_TANH, DENSE_RELU };
 
 struct dense_network {
