@@ -9,7 +9,7 @@
 #define MANY_REGISTERS
 enum { TILE = 8, SENSED_TILE = 18, TILE_MAX = 24, LEFT_TILE = 4, RIGHT_TILE = 6 };
 #else
-enum { TILE = 8, SENSED_TILE = 1 << 16, TILE_MAX = 8, LEFT_TILE = 4, RIGHT_TILE = 3 };
+enum { TILE = 8, SENSED_TILE = 1 << 16, TILE_MAX = 12, LEFT_TILE = 4, RIGHT_TILE = 3 };
 #endif
 #define UNROLL _Pragma("GCC unroll 32")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -54,7 +54,11 @@ ALWAYS_INLINE void sum_tile(const struct term *terms, int count, const float *bi
 static inline int first_tile(int left) {
     if (left % TILE_MAX == 0) return TILE_MAX;
     if (left % SENSED_TILE == 0) return SENSED_TILE;
+#if defined(MANY_REGISTERS)
     return left > 4 * TILE ? TILE_MAX : left >= 2 * TILE ? 2 * TILE : TILE;
+#else
+    return TILE;
+#endif
 }
 
 /* out = bias + the terms; without a bias they are added to out. `outputs` as padded() says. */
@@ -66,8 +70,8 @@ static __attribute__((noinline)) void add_terms(const struct term *terms, int co
 #if defined(MANY_REGISTERS)
         if (tile == 2 * TILE) sum_tile(terms, count, bias, o, out, 2 * TILE);
         if (tile == SENSED_TILE) sum_tile(terms, count, bias, o, out, SENSED_TILE);
-        if (tile == TILE_MAX) sum_tile(terms, count, bias, o, out, TILE_MAX);
 #endif
+        if (tile == TILE_MAX) sum_tile(terms, count, bias, o, out, TILE_MAX);
     }
 }
 
