@@ -65,12 +65,13 @@ static inline void gru_reverse(const struct actor *a, const struct actor_trace *
     real *gate = trace->gates + t * row_stride(4 * h);
     for (int i = 0; i < h; i++) {
         const real candidate = gate[i], reset = gate[h + i], update = gate[2 * h + i], up = state_bar[i];
-        const real candidate_bar = up * (1 - update) * (1 - candidate * candidate);
+        const real kept = up * update, candidate_bar = (up - kept) * (1 - candidate * candidate);
+        const real reset_bar = candidate_bar * reset;
         gate[i] = candidate_bar;
-        gate[h + i] = candidate_bar * gate[3 * h + i] * reset * (1 - reset);
-        gate[2 * h + i] = up * (state[i] - candidate) * update * (1 - update);
-        gate[3 * h + i] = candidate_bar * reset;
-        state_bar[i] = up * update;
+        gate[h + i] = (reset_bar - reset_bar * reset) * gate[3 * h + i];
+        gate[2 * h + i] = (kept - kept * update) * (state[i] - candidate);
+        gate[3 * h + i] = reset_bar;
+        state_bar[i] = kept;
     }
     multiply_reverse(&a->recurrent, gate + h, state_bar);
 }

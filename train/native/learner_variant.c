@@ -149,8 +149,10 @@ static void advance(const struct learner_problem *p, const struct block *b, cons
     reference_advance(b->env, phase);
     reference_error(b->env, phase, next, error);
     const real_mask keep = is_inside(p, next, error) & real_greater(*alive, real_splat(0));
-    for (int i = 0; i < QUADROTOR_STATES; i++) next[i] = real_select(keep, next[i], state[i]);
-    for (int i = 0; i < 6; i++) error[i] = real_select(keep, error[i], error[i - 6]);
+    if (real_any(~keep)) {
+        for (int i = 0; i < QUADROTOR_STATES; i++) next[i] = real_select(keep, next[i], state[i]);
+        for (int i = 0; i < 6; i++) error[i] = real_select(keep, error[i], error[i - 6]);
+    }
     *alive = b->alive[t] = real_select(keep, real_splat(1), real_splat(0));
 }
 
@@ -194,7 +196,8 @@ static void advance_reverse(const struct learner_problem *p, const struct block 
     const int row = 4 * (learner_past_actions(&p->network) + t);
     const real_mask alive = real_greater(b->alive[t], real_splat(0));
     real setpoint_bar[4] = {{0}};
-    for (int i = 0; i < QUADROTOR_STATES; i++) l[i] = real_select(alive, l[i], real_splat(0));
+    if (real_any(~alive))
+        for (int i = 0; i < QUADROTOR_STATES; i++) l[i] = real_select(alive, l[i], real_splat(0));
     step_cost_reverse(p, state + QUADROTOR_STATES, b->error + (t + 1) * 6, b->action + row, weight * b->alive[t], l,
                       b->action_bar + row);
     quadrotor_step_kept_reverse(model, b->kept + t, state, state + QUADROTOR_STATES, b->setpoint + 4 * t, p->effects,
@@ -207,7 +210,9 @@ static void advance_reverse(const struct learner_problem *p, const struct block 
 static void limit_adjoint(const struct learner_problem *p, float count, real *l) {
     real square = real_splat(1e-20f);
     for (int i = 0; i < QUADROTOR_ROTOR_SPEED; i++) square += l[i] * l[i];
-    const real shrink = real_splat(p->adjoint_limit / count) / real_sqrt(square), one = real_splat(1);
+    const float limit = p->adjoint_limit / count;
+    if (!real_any(real_greater(square, real_splat(limit * limit)))) return;
+    const real shrink = real_splat(limit) / real_sqrt(square), one = real_splat(1);
     const real factor = real_choose(one, shrink, shrink, one);
     for (int i = 0; i < QUADROTOR_STATES; i++) l[i] *= factor;
 }

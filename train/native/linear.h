@@ -7,15 +7,21 @@
 /* Tiles are what stays in registers: AVX-512 and NEON have 32 of them, the others 16. */
 #if REAL_LANES == 16 || !defined(__x86_64__)
 #define MANY_REGISTERS
-enum { TILE = 8, SENSED_TILE = 18, TILE_MAX = 24, LEFT_TILE = 4, RIGHT_TILE = 6 };
+enum { TILE = 8, TILE_MAX = 24, LEFT_TILE = 4, RIGHT_TILE = 6 };
 #else
-enum { TILE = 8, SENSED_TILE = 1 << 16, TILE_MAX = 12, LEFT_TILE = 4, RIGHT_TILE = 3 };
+enum { TILE = 8, TILE_MAX = 12, LEFT_TILE = 4, RIGHT_TILE = 3 };
 #endif
+enum { SENSED_TILE = 18 }; /* an observation without look-ahead; with three references it is two of them */
 #define UNROLL _Pragma("GCC unroll 32")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Rows of a matrix: a multiple of TILE, or as many as an observation without and with look-ahead has: 18, 36. */
-static inline int padded(int size) { return size % SENSED_TILE == 0 ? size : (size + TILE - 1) / TILE * TILE; }
+/* Length of a matrix's rows, which tiles fill. */
+static inline int padded(int size) {
+#if defined(MANY_REGISTERS)
+    if (size % SENSED_TILE == 0) return size;
+#endif
+    return (size + TILE - 1) / TILE * TILE;
+}
 
 /* A weight matrix in both orders, rows padded with zeros:
  * forward [inputs][padded(outputs)], reverse [outputs][padded(inputs)]. */
@@ -53,12 +59,12 @@ ALWAYS_INLINE void sum_tile(const struct term *terms, int count, const float *bi
 /* The tile with which to begin `left` outputs, so that none is narrow at the end. */
 static inline int first_tile(int left) {
     if (left % TILE_MAX == 0) return TILE_MAX;
-    if (left % SENSED_TILE == 0) return SENSED_TILE;
 #if defined(MANY_REGISTERS)
-    return left > 4 * TILE ? TILE_MAX : left >= 2 * TILE ? 2 * TILE : TILE;
-#else
-    return TILE;
+    if (left % SENSED_TILE == 0) return SENSED_TILE;
+    if (left > 4 * TILE) return TILE_MAX;
+    if (left >= 2 * TILE) return 2 * TILE;
 #endif
+    return TILE;
 }
 
 /* out = bias + the terms; without a bias they are added to out. `outputs` as padded() says. */
