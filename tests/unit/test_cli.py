@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,11 @@ def test_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(f"\n  {verb} " in printed for verb in cli.VERBS)
+
+
+def test_the_version_is_the_installed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"fledge {importlib.metadata.version('fledge')}\n"
 
 
 def test_without_a_verb_it_helps_and_fails() -> None:

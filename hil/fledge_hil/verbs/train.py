@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, Optional, TypeVar, cast
 
 import tyro
 from fledge_sim import quantity, randomize
@@ -41,6 +41,10 @@ INTERRUPTED = 130
 TEAM = "seeds.json"
 """What tells the folder of several seeds from that of one."""
 C = TypeVar("C")
+# Not `str | None`, for which tyro loads a type checker: a tenth of what a short training costs.
+MaybeText = Optional[str]  # noqa: UP045
+MaybePath = Optional[Path]  # noqa: UP045
+MaybeCount = Optional[int]  # noqa: UP045
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Options(Generic[C]):
     config: Annotated[C, tyro.conf.arg(name="")]
     """Every hyper-parameter."""
     algorithm: Annotated[algorithms.Name, tyro.conf.arg(help=ALGORITHMS)] = "shac"
-    preset: str | None = None
+    preset: MaybeText = None
     """Sets the defaults of what follows; the first of an algorithm is its default."""
     actor: Literal["gru", "mlp"] | None = None
     """gru: recurrent; the default of shac (24 units) and of imitation (48). mlp: dense layers over the observation and
@@ -58,15 +62,15 @@ class Options(Generic[C]):
     spread: Literal["around", "none", "paper", "10", "20", "published"] | None = None
     """Which robots: none, exactly the robot file's. paper, it, pushed. 10 or 20, within +-10 or 20 %, pushed. around:
     those, with delay and noise. published, any published Crazyflie. Default: as the preset has it."""
-    name: str | None = None
+    name: MaybeText = None
     """Of the run; default: ROBOT-ACTOR-SEED, or ROBOT-ACTOR-seeds."""
     directory: Path = Path("runs")
     """Where runs are kept."""
-    resume: Path | None = None
+    resume: MaybePath = None
     """Folder of an unfinished run, or of several seeds: go on with it. Every number comes from there."""
     seeds: int = 1
     """So many, from --seed on, side by side; each has a folder in runs/NAME, and seeds.json tells their spread."""
-    processes: int | None = None
+    processes: MaybeCount = None
     """Seeds at a time; default: one per core."""
     success: Criterion = Criterion()
     """When one of several seeds is a success."""
