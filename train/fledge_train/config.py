@@ -280,7 +280,7 @@ def tracking(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", see
 
 def with_critic(config: TrainConfig, critic: Literal["mlp", "quadratic"] = "quadratic") -> TrainConfig:
     """The same run closed by a privileged critic, with as many iterations as take about the same time."""
-    return dataclasses.replace(config, critic=critic, iterations=round(0.6 * config.iterations))
+    return dataclasses.replace(config, critic=critic, iterations=round(0.5 * config.iterations))
 
 
 def _with_mlp(config: TrainConfig) -> TrainConfig:
