@@ -41,10 +41,12 @@ static void reset_actions(struct executor *executor) {
 void executor_reset(struct executor *executor) {
     executor->inference_index = executor->native_index = NEVER;
     executor->native_steps = executor->native_lost = executor->window_actions = executor->time_us = 0;
+    executor->native_ms = 0;
     executor->bias_us = executor->jitter_us = 0.0f;
     executor->start = EXECUTOR_FREE;
     for (int i = 0; i < 4; i++) executor->handover[i] = 0.0f;
-    for (int i = 0; i < EXECUTOR_STATES; i++) executor->state[i] = executor->state_temporary[i] = 0.0f;
+    for (int i = 0; i < EXECUTOR_STATES; i++)
+        executor->state[i] = executor->state_before[i] = executor->state_between[i] = 0.0f;
     for (int i = 0; i < POLICY_INPUT_SIZE; i++) executor->observation[i] = 0.0f;
     reset_actions(executor);
 }
@@ -106,12 +108,30 @@ static void begin(struct executor *executor, uint32_t since_takeover_ms) {
         hand_over(executor, since_takeover_ms);
 }
 
+#if !POLICY_HISTORY_REUSE
+static void infer_native(struct executor *executor, uint32_t since_takeover_ms) {
+    executor->native_ms = since_takeover_ms;
+    for (int i = 0; i < EXECUTOR_STATES; i++) executor->state_before[i] = executor->state[i];
+    policy_step(executor->observation, executor->state, executor->state, executor->action);
+}
+
+/* before + share (after - before): the state of one native period ago. */
+static void infer_between(struct executor *executor, uint32_t since_takeover_ms) {
+    const float share = (float)(since_takeover_ms - executor->native_ms) / (float)EXECUTOR_NATIVE_PERIOD_MS;
+    const float *before = executor->state_before, *after = executor->state;
+    for (int i = 0; i < EXECUTOR_STATES; i++) executor->state_between[i] = before[i] + share * (after[i] - before[i]);
+    policy_step(executor->observation, executor->state_between, executor->state_between, executor->action);
+}
+#endif
+
 static void infer(struct executor *executor, uint32_t is_native, uint32_t since_takeover_ms) {
 #if POLICY_HISTORY_REUSE
     policy_step_reuse(executor->observation, &executor->reuse, is_native, executor->action);
 #else
-    policy_step(executor->observation, executor->state, is_native ? executor->state : executor->state_temporary,
-                executor->action);
+    if (is_native)
+        infer_native(executor, since_takeover_ms);
+    else
+        infer_between(executor, since_takeover_ms);
 #endif
     if (executor->start != EXECUTOR_FREE) begin(executor, since_takeover_ms);
 }

@@ -1,10 +1,11 @@
 /* executor.h: runs a network trained at the native rate more often than that.
  *
- * Recurrent state and action history advance on native steps only. Calls in between see a temporary copy of the state,
- * and the newest slot of the history is the mean of the actions given since the last native step: what was really
- * commanded over that step. Where the policy sums past actions ahead, a native step after lost inferences waits until
- * these sums are complete: no call has to make up for others. The times of the calls are passed in, and how regular
- * they are is kept count of.
+ * Recurrent state and action history advance on native steps only. The network takes its state for one native period
+ * old, so a call in between gives it what the state was then, interpolated between before and after the last native
+ * step, and keeps nothing. The newest slot of the history is the mean of the actions given since the last native step:
+ * what was really commanded over that step. Where the policy sums past actions ahead, a native step after lost
+ * inferences waits until these sums are complete: no call has to make up for others. The times of the calls are passed
+ * in, and how regular they are is kept count of.
  */
 #ifndef FLEDGE_EXECUTOR_H
 #define FLEDGE_EXECUTOR_H
@@ -29,13 +30,14 @@ struct executor {
 #endif
     uint32_t inference_index; /* of the last inference, counted in inference periods since take-over */
     uint32_t native_index;    /* of the last native step, likewise */
+    uint32_t native_ms;       /* of the last native step, since take-over */
     uint32_t native_steps;    /* since take-over */
     uint32_t native_lost;     /* since take-over: what late calls have skipped */
     uint32_t window_actions;  /* inferences since the last native step, that one included */
     uint32_t time_us;         /* of the last inference */
     float bias_us, jitter_us; /* running means of the period's error, and of its distance from that */
-    float state[EXECUTOR_STATES];
-    float state_temporary[EXECUTOR_STATES];
+    /* recurrent: before and after the last native step, and of the last inference that was none */
+    float state_before[EXECUTOR_STATES], state[EXECUTOR_STATES], state_between[EXECUTOR_STATES];
     float observation[POLICY_INPUT_SIZE]; /* past actions included, oldest first */
 #if POLICY_HISTORY_LENGTH == 0
     float newest[4]; /* mean of the actions given since the last native step */

@@ -22,21 +22,22 @@ static void test_windows(void) {
     struct executor executor;
     executor_reset(&executor);
     const float hover = POLICY_ACTION_HOVER;
-    /* first native step: hover everywhere; then the newest slot is the running mean of 0.1, 0.2, ... */
+    /* first native step: hover everywhere; then the state of 10 ms ago rises from 0 to 1, and the newest slot is the
+     * running mean of 0.1, 0.2, ... */
     check_action(run(&executor, 0, 0.1f), 0.1f, 0, hover, hover);
     CHECK(!executor_due(&executor, 1));
-    check_action(run(&executor, 2, 0.2f), 0.2f, 1, 0.10f, hover);
-    check_action(run(&executor, 4, 0.3f), 0.3f, 1, 0.15f, hover);
-    check_action(run(&executor, 6, 0.4f), 0.4f, 1, 0.20f, hover);
-    check_action(run(&executor, 8, 0.5f), 0.5f, 1, 0.25f, hover);
+    check_action(run(&executor, 2, 0.2f), 0.2f, 0.2f, 0.10f, hover);
+    check_action(run(&executor, 4, 0.3f), 0.3f, 0.4f, 0.15f, hover);
+    check_action(run(&executor, 6, 0.4f), 0.4f, 0.6f, 0.20f, hover);
+    check_action(run(&executor, 8, 0.5f), 0.5f, 0.8f, 0.25f, hover);
     CHECK(executor.native_steps == 1);
     /* second native step sees the mean of all five, (0.1 + 0.2 + 0.3 + 0.4 + 0.5)/5 = 0.3, and state 1 */
     check_action(run(&executor, 10, 0.9f), 0.9f, 1, 0.3f, hover);
-    check_action(run(&executor, 12, 0.7f), 0.7f, 2, 0.9f, 0.3f);
+    check_action(run(&executor, 12, 0.7f), 0.7f, 1.2f, 0.9f, 0.3f);
     /* three calls missed: the window held (0.9 + 0.7)/2 = 0.8 */
     check_action(run(&executor, 20, 0.0f), 0.0f, 2, 0.8f, 0.3f);
     CHECK(executor.native_steps == 3);
-    check_action(run(&executor, 22, 0.0f), 0.0f, 3, 0.0f, 0.8f);
+    check_action(run(&executor, 22, 0.0f), 0.0f, 2.2f, 0.0f, 0.8f);
 }
 
 /* A late call takes the native step that is due; the next one is due at the old phase, not 10 ms later. */
@@ -46,6 +47,7 @@ static void test_late(void) {
     run(&executor, 0, 0.1f);
     run(&executor, 13, 0.1f);
     CHECK(executor.native_steps == 2);
+    CHECK_NEAR(run(&executor, 14, 0.1f)[1], 0.011f, 1e-7); /* 1 ms later: the state of 4 ms */
     run(&executor, 20, 0.1f);
     CHECK(executor.native_steps == 3);
 }

@@ -25,8 +25,8 @@ class OnnxController:
     contract: Contract
 
     def begin(self, episodes: int, calls: int) -> Execution:
-        """With a history of hover; `calls` makes no difference."""
-        return NetworkExecution(self.contract, self.step, episodes)
+        """With a history of hover."""
+        return NetworkExecution(self.contract, self.step, episodes, calls)
 
     def step(self, observation: Float32, memory: Float32) -> tuple[Float32, Float32]:
         """executor.Step; there is no memory. A model whose batch was fixed at 1 is run row by row."""

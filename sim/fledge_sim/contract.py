@@ -77,7 +77,7 @@ class Contract:
     native_rate: int = 100
     """[Hz], the rate at which recurrent state and action history advance; equals the rate of training."""
     inference_rate: int = 500
-    """[Hz], a multiple of native_rate; calls in between see a temporary copy of the state. Of an arm: native_rate."""
+    """[Hz], a multiple of native_rate; calls in between see the state of a period ago. Of an arm: native_rate."""
     setpoint: SetpointSemantics | GoalSemantics = SetpointSemantics()
     envelope: Envelope | ArmEnvelope = Envelope()
     quantisation: str = "float32"

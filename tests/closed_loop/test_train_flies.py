@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fledge_sim import policy as policies
-from fledge_sim import robot
+from fledge_sim import randomize, robot
 from fledge_sim.policy import Policy
 from fledge_train import config, evaluate, shac
 
@@ -44,6 +44,17 @@ def test_the_fast_preset_follows_a_figure_eight(flown: tuple[str, Policy]) -> No
     assert track.survival == 1
     assert track.rmse is not None
     assert track.rmse < 0.15
+
+
+def test_at_500_hz_it_flies_as_it_was_trained(flown: tuple[str, Policy]) -> None:
+    """A network that is called between its native steps must not take them for more steps."""
+    name, policy = flown
+    calm = randomize.none()  # no disturbances: what is left is the difference of rates
+    errors = [
+        evaluate.track_figure_eight(policy, robot.load(name), 3.5, evaluate.Conditions(calm, calls=calls), 4).rmse
+        for calls in (1, 5)
+    ]
+    assert errors[1] == pytest.approx(errors[0], rel=0.01)
 
 
 def test_swapped_motors_do_not_fly(flown: tuple[str, Policy]) -> None:

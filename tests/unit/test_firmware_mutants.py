@@ -68,10 +68,11 @@ MUTANTS = (
     Mutant(
         "state advances in every call",
         "executor.c",
-        "is_native ? executor->state : executor->state_temporary",
-        "executor->state",
+        "executor->state_between, executor->state_between",
+        "executor->state_between, executor->state",
         "executor",
     ),
+    Mutant("state between calls too new", "executor.c", "+ share * (after[i]", "+ (after[i]", "executor"),
     Mutant(
         "hand-over runs off",
         "executor.c",

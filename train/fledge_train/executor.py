@@ -58,25 +58,28 @@ class Network:
         return self.policy.contract
 
     def begin(self, episodes: int, calls: int) -> Execution:
-        """With memory of zeros and a history of hover; `calls` makes no difference."""
-        return NetworkExecution(self.contract, self.step or partial(forward, self.policy), episodes)
+        """With memory of zeros and a history of hover."""
+        return NetworkExecution(self.contract, self.step or partial(forward, self.policy), episodes, calls)
 
 
 class NetworkExecution:
-    """Runs the network as the firmware does: native calls advance memory, calls between them see a temporary copy.
+    """Runs the network as the firmware does.
 
-    Past actions shift on native calls; the newest is the mean over the calls since.
+    Native calls advance memory. The network takes its memory for one native period old, so a call between them gives it
+    what the memory was then, interpolated between before and after the last native call, and keeps nothing. Past
+    actions shift on native calls; the newest is the mean over the calls since.
     """
 
-    def __init__(self, contract: Contract, step: Step, n: int) -> None:
-        self._step = step
-        self._memory = np.zeros((n, contract.recurrent_size), np.float32)
+    def __init__(self, contract: Contract, step: Step, n: int, calls: int) -> None:
+        self._step, self._calls = step, calls
+        self._memory = self._before = np.zeros((n, contract.recurrent_size), np.float32)
         self._actions = 0
         self.history = np.full((n, 4 * contract.history_length), contract.rotor_action.hover, np.float32)
 
     def native(self, observation: Float32) -> Float32:
         """See Execution."""
-        action, self._memory = self._forward(observation)
+        self._before = self._memory
+        action, self._memory = self._forward(observation, self._memory)
         self._actions = 1
         if self.history.size:
             self.history = np.concatenate([self.history[:, 4:], action], axis=1)
@@ -84,15 +87,16 @@ class NetworkExecution:
 
     def intermediate(self, observation: Float32) -> Float32:
         """See Execution."""
-        action, _ = self._forward(observation)
+        share = np.float32(self._actions / self._calls)
+        action, _ = self._forward(observation, self._before + share * (self._memory - self._before))
         self._actions += 1
         if self.history.size:
             self.history[:, -4:] += (action - self.history[:, -4:]) / self._actions
         return action
 
-    def _forward(self, observation: Float32) -> tuple[Float32, Float32]:
+    def _forward(self, observation: Float32, memory: Float32) -> tuple[Float32, Float32]:
         parts = [
-            self._step(observation[first : first + ROWS], self._memory[first : first + ROWS])
+            self._step(observation[first : first + ROWS], memory[first : first + ROWS])
             for first in range(0, len(observation), ROWS)
         ]
         action, memory = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
