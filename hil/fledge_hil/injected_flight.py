@@ -19,7 +19,7 @@ from fledge_hil.client import Client, LinkError
 from fledge_hil.cockpit import Progress, Report
 from fledge_hil.course import Course, Target
 from fledge_hil.flight_log import FlightLog
-from fledge_hil.injection import PERIOD_MAX_MS, Answer, Mode, Schedule
+from fledge_hil.injection import PERIOD_MAX_MS, Answer, InjectionError, Mode, Schedule
 from fledge_hil.loop_client import LoopClient
 from fledge_hil.loop_flight import LoopFlight
 from fledge_hil.loop_plant import PERIOD_MS, LoopPlant
@@ -31,6 +31,9 @@ COUNTERS_MS = 100
 """Log block that tells how often the device inferred, and its period."""
 LATEST = 0.5
 """[s] without an answer in free run, after which the link counts as lost."""
+LOST_AFTER = 0.1
+"""[s] after which a body that left the range of the packets is the link's fault."""
+CLOSER = "bring radio and drone closer"
 
 
 @dataclass(frozen=True)
@@ -95,18 +98,28 @@ class _Run:
         while plant.time_ms < 1000 * self.course.seconds:
             target = self.course.at(plant.time_ms / 1000)
             loop.aim_on(target.position_world, target.velocity_world)
-            loop.post(plant.sensed())
+            self._post(loop, client.clock() - heard)
             due = max(due + period, client.clock())
             for newest, round_trip in loop.collect(due):
                 heard = client.clock()
                 self._take(newest, round_trip)
             if client.clock() - heard > LATEST:
-                raise LoopError(f"{client.uri} did not answer for {LATEST:g} s; bring radio and drone closer")
+                raise LoopError(f"{client.uri} did not answer for {LATEST:g} s; {CLOSER}")
             elapsed_ms = max(1, round(1000 * (client.clock() - start)) - plant.time_ms)
             if newest is not None:
                 self._advance(newest, elapsed_ms, target)
             else:
                 plant.advance((0.0,) * 4, elapsed_ms)
+
+    def _post(self, loop: LoopClient, silence: float) -> None:
+        """The state of now. A body that flies on its last motors may leave what a packet can tell before LATEST."""
+        try:
+            loop.post(self.plant.sensed())
+        except InjectionError as error:
+            if silence < LOST_AFTER:
+                raise
+            told = f"{self.client.uri} did not answer for {silence:.1f} s, in which the drone was lost; {CLOSER}"
+            raise LoopError(told) from error
 
     def _advance(self, answer: Answer, milliseconds: int, target: Target) -> None:
         before = self.plant.time_ms // PERIOD_MS

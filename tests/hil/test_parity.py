@@ -23,29 +23,34 @@ from loop_runs import PLAN, compare, empty, is_free, louder, rig
 MakeDrone = Callable[..., VirtualCrazyflie]
 
 
-def poked(policy: Policy, cache: Path) -> VirtualCrazyflie:
-    """One weight differs by its last bit, in flash and since power-on: same contract, its self-test passed."""
+def poked(policy: Policy, cache: Path) -> tuple[VirtualCrazyflie, int]:
+    """One weight differs by its last bit, in flash and since power-on: same contract, its self-test passed.
+
+    It is the output bias of the motor also returned, from 1 on: the largest, of which most sums keep the last bit.
+    """
     board = EmulatedBoard(build_board(policy, cache).elf)
     drone = VirtualCrazyflie(robots.load(policy.contract.robot), policy.contract, board)
-    weight = policy.weights["output.bias"][0]
+    motor = int(np.abs(policy.weights["output.bias"]).argmax())
+    weight = policy.weights["output.bias"][motor]
     place = board._mcu.read_at(FLASH, FLASH_SIZE).find(pack(policy).values.astype("<f4").tobytes())
     place += list(pack(policy).values).index(weight) * 4
     board._mcu.write_at(FLASH + place, np.nextafter(weight, np.float32(9)).tobytes())
-    return drone
+    return drone, motor + 1
 
 
 def test_a_weight_that_differs_by_its_last_bit_is_found_and_the_tick_named(
     trained_policy: Policy, board_cache: Path
 ) -> None:
-    drone = poked(trained_policy, board_cache)
+    drone, motor = poked(trained_policy, board_cache)
     assert drone.self_test_passed
     assert drone.output.contract_hash == trained_policy.contract.hash32
     found = compare(drone, trained_policy, board_cache, 600)
     assert found.first is not None
-    assert found.first.field == "motor 1 [1]"
+    assert found.first.field == f"motor {motor} [1]"
     assert 0 < abs(found.first.device - found.first.host) < 1e-5
     assert 0 < found.different < found.ticks
-    assert found.reasons[0].startswith(f"tick {found.first.tick} is the first that differs, motor 1 [1]: device 0.")
+    where = f"tick {found.first.tick} is the first that differs, motor {motor} [1]: device 0."
+    assert found.reasons[0].startswith(where)
     assert np.flatnonzero(np.nan_to_num(found.differences))[0] == found.first.tick
     assert is_free(drone)
 
@@ -70,7 +75,7 @@ def test_another_contract_is_told_beside_the_first_tick(
     trained_policy: Policy, board_cache: Path, tmp_path: Path
 ) -> None:
     """The comparison goes on, since the question is where they part."""
-    drone, contract = poked(trained_policy, board_cache), louder(trained_policy).contract
+    (drone, _), contract = poked(trained_policy, board_cache), louder(trained_policy).contract
     library, inputs = build_board(trained_policy, board_cache).library, parity_inputs.generated(600, 3)
     found = parity.compare(Wire(drone), contract, library, inputs, 1, "random")
     first, second = found.reasons

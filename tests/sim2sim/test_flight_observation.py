@@ -104,18 +104,27 @@ def sample(generator: np.random.Generator) -> State:
 
 @dataclass
 class ReferenceFlight:
-    """What the firmware should do: observation relative to the yaw at take-over, native steps every 10 ms."""
+    """What the firmware should do: observation relative to the yaw at take-over, native steps every 10 ms.
+
+    An inference between them is of the state that the native steps would have had 10 ms before.
+    """
 
     policy: Policy
     yaw: float
+    before: Vector = field(init=False)
     state: Vector = field(init=False)
     history: list[Vector] = field(init=False)
     window: list[Vector] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         contract = self.policy.contract
-        self.state = np.zeros(contract.recurrent_size)
+        self.before = self.state = np.zeros(contract.recurrent_size)
         self.history = [np.full(4, contract.action.hover)] * contract.history_length
+
+    @property
+    def calls(self) -> int:
+        """Inferences per native step."""
+        return self.policy.contract.inference_rate // self.policy.contract.native_rate
 
     def observe(self, state: State, future: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
         to_heading = about(2, -self.yaw)
@@ -138,9 +147,12 @@ class ReferenceFlight:
         return (self.history + newest)[-self.policy.contract.history_length or len(self.history + newest) :]
 
     def infer(self, state: State, native: bool, future: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
-        action, following = policies.forward(self.policy, self.observe(state, future), self.state)
+        later = 1 if native else len(self.window) / self.calls
+        recalled = (1 - later) * self.before + later * self.state
+        action, following = policies.forward(self.policy, self.observe(state, future), recalled)
         if native:
-            self.history, self.window, self.state = self.past_actions(), [], following
+            self.history, self.window = self.past_actions(), []
+            self.before, self.state = self.state, following
         self.window.append(action)
         return action
 
