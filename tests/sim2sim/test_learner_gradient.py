@@ -231,10 +231,12 @@ def test_what_a_step_keeps_for_the_way_back_is_what_it_would_compute_again() -> 
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
-def test_instruction_sets_agree(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("actor", [GRU, ODD, MLP_LOOKING_AHEAD], ids=["gru", "odd", "looking-ahead"])
+def test_instruction_sets_agree(actor: ActorConfig, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has tiles of its own."""
     if isa not in learner.variants():
         pytest.skip(f"{isa} cannot run on this processor")
-    cfg = dataclasses.replace(small(GRU), sensors=SensorConfig())  # with noise: the streams must agree too
+    cfg = dataclasses.replace(small(actor), sensors=SensorConfig())  # with noise: the streams must agree too
     widest = running(cfg)
     widest.sweep()
     monkeypatch.setenv("FLEDGE_ISA", isa)
