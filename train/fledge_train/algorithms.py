@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Name = Literal["shac", "td3", "sac", "ppo", "arm", "imitation"]
 NAMES: tuple[Name, ...] = get_args(Name)
 SENTENCES: Mapping[Name, str] = {
-    "shac": "first-order, through the simulator; presets robust (3 s), fast (0.3 s), tracking (15 s of a core)",
+    "shac": "first-order, through the simulator; presets robust (3 s), fast (0.3 s), tracking (20 s of a core)",
     "td3": "the recipe of Learning to Fly in Seconds: 300 000 steps in half a minute of one core",
     "sac": "soft actor-critic, off-policy; for tasks without gradients of the simulator",
     "ppo": "proximal policy optimisation, on-policy and in parallel; likewise",

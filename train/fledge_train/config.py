@@ -266,15 +266,15 @@ def tracking(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", see
     config = robust(robot, actor, seed)
     return dataclasses.replace(
         config,
-        actor=dataclasses.replace(config.actor, hidden=(32,)) if actor == "gru" else config.actor,
-        iterations=15_000,
+        actor=dataclasses.replace(config.actor, hidden=(40,)) if actor == "gru" else config.actor,
+        iterations=20_000,
         horizon=Ramp(40.0, 128.0, 0.3),
         adjoint_limit=Ramp(300.0, 3e3, 0.4),
         position_limit=1.0,
         sensors=dataclasses.replace(config.sensors, position_clip=1.0),
         catch_share=0.1,
-        randomization=dataclasses.replace(config.randomization, mass=0.3),
-        reference=ReferenceDistribution(0.8, period=(2.8, 5.0), acceleration=9.0),
+        randomization=dataclasses.replace(config.randomization, mass=0.35),
+        reference=ReferenceDistribution(0.8, period=(2.8, 4.5), acceleration=9.0),
     )
 
 

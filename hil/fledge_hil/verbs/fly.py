@@ -50,7 +50,7 @@ class Options:
     policy: Path | None = None
     """Fly this policy instead of training one."""
     preset: Literal["robust", "fast", "tracking"] = "robust"
-    """Of training: robust, under 3 s; fast, about 0.3 s; tracking, for fast curves, 15 s."""
+    """Of training: robust, under 3 s; fast, about 0.3 s; tracking, for fast curves, 20 s."""
     robot: str | None = None
     """Robot to train for and to simulate; default: crazyflie, or the one that --policy was trained for."""
     actor: Literal["gru", "mlp"] = "gru"
