@@ -260,14 +260,15 @@ def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: i
 def tracking(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Follows fast curves closely, also with little thrust to spare: fewer throws, a larger network, a longer run.
 
-    Robots vary more in mass, and curves are faster, than it is meant for. The longer horizon asks for a tighter limit
-    on the adjoint.
+    Robots vary more in mass, and curves are faster, than it is meant for. The longer horizon and the larger network ask for
+    a tighter limit on the adjoint and a smaller learning rate.
     """
     config = robust(robot, actor, seed)
     return dataclasses.replace(
         config,
         actor=dataclasses.replace(config.actor, hidden=(40,)) if actor == "gru" else config.actor,
         iterations=20_000,
+        learning_rate=Cosine(7e-3, 1e-4),
         horizon=Ramp(40.0, 128.0, 0.3),
         adjoint_limit=Ramp(300.0, 3e3, 0.4),
         position_limit=1.0,
