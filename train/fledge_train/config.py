@@ -260,8 +260,8 @@ def fast(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: i
 def tracking(robot: str = "crazyflie", actor: Literal["gru", "mlp"] = "gru", seed: int = 0) -> TrainConfig:
     """Follows fast curves closely, also with little thrust to spare: fewer throws, a larger network, a longer run.
 
-    Robots vary more in mass, and curves are faster, than it is meant for. The longer horizon and the larger network ask for
-    a tighter limit on the adjoint and a smaller learning rate.
+    Robots vary more in mass, and curves are faster, than it is meant for. The longer horizon and the larger network ask
+    for a tighter limit on the adjoint and a smaller learning rate.
     """
     config = robust(robot, actor, seed)
     return dataclasses.replace(
