@@ -19,7 +19,7 @@ from fledge_sim.policy import Policy
 from fledge_train import evaluate, shac
 from fledge_train.flights import Dynamics, native_dynamics
 
-TIMESTEP = {"mujoco": 1e-2, "pybullet": 2e-3}
+TIMESTEP = {"mujoco": 1e-2, "pybullet": 1e-3}
 """[s]"""
 EPISODES = 4
 
