@@ -23,8 +23,9 @@ from fledge_export.bare import HostPolicy, build_library
 from fledge_export.emit_c import emit
 from fledge_export.parity_inputs import Sequence
 
-TOLERANCE = 5e-6
-"""On actions in [-1, 1], one step from a common state: float32 with any order of summation against float64."""
+TOLERANCE = 2e-5
+"""On actions in [-1, 1], one step from a common state: float32 with any order of summation against float64. Two thirds
+of a count of the 16 bits that command a motor; policies trained for seconds come to 6e-6."""
 
 Engine = Callable[[Float32, Float32], tuple[Float32, Float32]]
 """One native step: observation (n, I) in contract units, state (n, S) -> action (n, O), next state (n, S)."""
