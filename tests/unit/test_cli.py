@@ -99,14 +99,14 @@ def test_preset_and_actor_set_the_defaults() -> None:
     assert fast.config.iterations < robust.config.iterations
     assert fast.config.actor.kind == "mlp"
     assert robust.config.actor.kind == "gru"
-
-
-def test_flags_win_over_the_preset() -> None:
-    assert train.parse(["--preset", "fast", "--iterations", "7"], "fledge train").config.iterations == 7
     tracking = train.parse(["--preset", "tracking", "--actor.look-ahead", "3"], "fledge train").config
     assert (tracking.actor.kind, tracking.actor.look_ahead, tracking.position_limit) == ("gru", 3, 1.0)
     assert tracking.catch_share < robust.config.catch_share
     assert train.parse(["--preset", "tracking", "--actor", "mlp"], "fledge train").config.actor.hidden == (32, 32)
+
+
+def test_flags_win_over_the_preset() -> None:
+    assert train.parse(["--preset", "fast", "--iterations", "7"], "fledge train").config.iterations == 7
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
