@@ -20,7 +20,7 @@ from fledge_hil.cockpit import Progress, Report
 from fledge_hil.course import Course, Target
 from fledge_hil.flight_log import FlightLog
 from fledge_hil.injection import PERIOD_MAX_MS, Answer, InjectionError, Mode, Schedule
-from fledge_hil.loop_client import LoopClient
+from fledge_hil.loop_client import CLOSER, LoopClient
 from fledge_hil.loop_flight import LoopFlight
 from fledge_hil.loop_plant import PERIOD_MS, LoopPlant
 from fledge_hil.loop_session import Device, LoopError, in_the_loop, is_armed, look, require_contract
@@ -33,7 +33,6 @@ LATEST = 0.5
 """[s] without an answer in free run, after which the link counts as lost."""
 LOST_AFTER = 0.1
 """[s] after which a body that left the range of the packets is the link's fault."""
-CLOSER = "bring radio and drone closer"
 
 
 @dataclass(frozen=True)

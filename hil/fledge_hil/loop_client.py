@@ -28,6 +28,8 @@ from fledge_hil.link import APP_CHANNEL
 
 REPEAT_EVERY = 0.05
 """[s] without an answer, after which a question is sent again."""
+CLOSER = "bring radio and drone closer"
+"""What to do about a link that falls silent."""
 PATIENCE = 2.0
 """[s] until a question is given up."""
 _PASSING = (RefusalReason.BUSY, RefusalReason.HALF_MISSING)
@@ -117,7 +119,7 @@ class LoopClient:
                 again = 0.0 if reply.reason is RefusalReason.HALF_MISSING else again
             else:
                 self._astray(reply)
-        raise LinkError(f"{self.client.uri} did not answer {what} for {PATIENCE:.0f} s; bring radio and drone closer")
+        raise LinkError(f"{self.client.uri} did not answer {what} for {PATIENCE:.0f} s; {CLOSER}")
 
     # ---- free run ----------------------------------------------------------------------------------------------------
 

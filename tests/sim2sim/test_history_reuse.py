@@ -10,32 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from executor_library import compile_executor, write
 from fledge_export import bare, exact, timing
-from fledge_export.build import compile_host, firmware_directory
-from fledge_export.emit_c import emit
 from fledge_export.layout import first_layer_order
 from fledge_hil import ticks
 from fledge_hil.policy_emulated import STEP, EmulatedPolicy
-from fledge_sim import policy as policies
 from fledge_sim.policy import Float32, Policy
 
 MakePolicy = Callable[..., Policy]
 SHAPES = {"2": ((8,), 2), "3": ((18, 6), 3), "7": ((20, 16), 7), "32": ((64, 64), 32)}
 NO_STATE = np.zeros((1, 0), np.float32)
-DRIVER = """#include "executor.h"
-void start(void);
-void run(uint32_t milliseconds, float *observation, float *action);
+COUNTERS = """
 uint32_t work_left(void);
 uint32_t native_steps(void);
 uint32_t native_lost(void);
-static struct executor executor;
-void start(void) { executor_reset(&executor); }
-void run(uint32_t milliseconds, float *observation, float *action) {
-    const struct executor_call call = {.since_takeover_ms = milliseconds, .time_us = 1000u * milliseconds};
-    for (int i = 0; i < POLICY_OFFSET_ACTION_HISTORY; i++) executor.observation[i] = observation[i];
-    executor_run(&executor, &call);
-    for (int i = 0; i < 4; i++) action[i] = executor.action[i];
-}
 uint32_t native_steps(void) { return executor.native_steps; }
 uint32_t native_lost(void) { return executor.native_lost; }
 uint32_t work_left(void) { return 4u * (POLICY_HISTORY_LENGTH - 1) - executor.reuse.ready; }
@@ -47,14 +35,6 @@ WHOLE = """
 #endif
 """
 """The executor's answers come from whole evaluations; the counters go on."""
-
-
-def write(policy: Policy, directory: Path) -> Path:
-    emitted = emit(policy)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "policy.c").write_text(emitted.source)
-    (directory / "policy.h").write_text(emitted.header)
-    return directory
 
 
 class Reusing:
@@ -206,12 +186,12 @@ def test_the_executor_flies_the_same_with_and_without(make_policy: MakePolicy, t
     policy = make_policy("mlp", (20, 8), 4)
     flights = []
     for folder, whole in (("with", ""), ("without", WHOLE)):
-        flights.append(fly(compile_executor(policy, tmp_path / folder, whole)))
+        flights.append(fly(compile_executor(policy, tmp_path / folder, whole, COUNTERS)))
     assert flights[0] == flights[1]
 
 
 def test_a_native_step_waits_for_as_many_inferences_as_were_lost(make_policy: MakePolicy, tmp_path: Path) -> None:
-    code = ctypes.CDLL(str(compile_executor(make_policy("mlp", (8,), 32), tmp_path)))
+    code = ctypes.CDLL(str(compile_executor(make_policy("mlp", (8,), 32), tmp_path, more=COUNTERS)))
     row, action = np.zeros(146, np.float32), np.empty(4, np.float32)
     code.start()
     lost = (14, 42, 64, 86, 108)  # one in each of five windows
@@ -227,16 +207,6 @@ def test_a_native_step_waits_for_as_many_inferences_as_were_lost(make_policy: Ma
             lost_steps.append(code.native_lost())
     assert native == [0, 10, 22, 32, 44, 54, 66, 76, 88, 98, 110, 120, 130, 140, 150]
     assert lost_steps == [0] * 10 + [1] * 5
-
-
-def compile_executor(policy: Policy, directory: Path, whole: str = "") -> Path:
-    """The flight code's executor with DRIVER; `whole` follows the policy's header."""
-    write(policies.assemble(policy.contract, policy.weights), directory)
-    (directory / "policy.h").write_text((directory / "policy.h").read_text() + whole)
-    (directory / "driver.c").write_text(DRIVER)
-    flight = firmware_directory() / "flight"
-    sources = [directory / "policy.c", directory / "driver.c", flight / "executor.c", flight / "act.c"]
-    return compile_host(sources, [directory, flight], directory / "flight.so")
 
 
 def fly(library: Path) -> bytes:
